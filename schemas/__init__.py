@@ -1,0 +1,1 @@
+"""Contracts: what is said on the topics. Nothing here does I/O."""

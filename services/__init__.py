@@ -1,0 +1,1 @@
+"""Who reacts: one package a service, and the kit they all stand on."""

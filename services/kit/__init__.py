@@ -1,0 +1,1 @@
+"""The runtime that every deciding service stands on. It knows no service."""

@@ -1,0 +1,1 @@
+"""The catalogue of topics: where it is said, by whom, to whom."""
