@@ -1,0 +1,242 @@
+"""The directory: who and what takes part, in versions by date.
+
+An entry is told again, whole, whenever something about it changes; what it says holds from `valid_from` on, until the
+entry's next version begins or `valid_to` has passed. The record key is `<kind>/<code>@<valid_from>`, so that every
+version stays on the topic; the same key told again corrects that version.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.envelope import Payload
+from schemas.values import BranchCode, CooperationMode, CountryCode, PartnerCode, PersonId, ProvinceCode, Side, ZoneCode
+
+EntryName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""A name on one line: no control characters, because names travel into mail headers."""
+
+EmailAddress = Annotated[
+    str,
+    StringConstraints(
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+    ),
+]
+"""A plain ASCII mailbox: one address, without display name, comment or quotes."""
+
+
+class ZoneKind(StrEnum):
+    """What a cooperation zone is."""
+
+    BORDER = "border"
+    CROSS_BORDER = "cross_border"
+
+
+class PersonRole(StrEnum):
+    """For which unit of its side a liaison person stands."""
+
+    HEADQUARTERS = "headquarters"
+    DEPARTMENT = "department"
+    ZONE = "zone"
+    BRANCH = "branch"
+
+
+class PartnerKind(StrEnum):
+    """What kind of institution a partner is."""
+
+    COMMERCIAL_BANK = "commercial_bank"
+    INSURER = "insurer"
+    GUARANTEE_FUND = "guarantee_fund"
+
+
+class Language(StrEnum):
+    """Languages in which a person can be written to, as BCP 47 tags."""
+
+    CHINESE = "zh-CN"
+    ENGLISH = "en"
+
+
+class Entry(Payload):
+    """What all directory entries have in common."""
+
+    KIND: ClassVar[str]
+
+    valid_from: date = Field(
+        description="First day on which this version of the entry holds (date in China)", examples=["2020-01-01"]
+    )
+    valid_to: date | None = Field(
+        default=None,
+        description="Last day on which it holds (date in China); absent: until the next version",
+        examples=["2026-12-31"],
+    )
+    name_zh: EntryName = Field(description="Name in Chinese", examples=["满洲里边境经济合作区"])
+    name_en: EntryName = Field(description="Name in English", examples=["Manzhouli Border Economic Cooperation Zone"])
+    sample: bool = Field(
+        default=False,
+        description="True where the entry is sample data, to be replaced by the operator before real use",
+        examples=[True],
+    )
+
+    @property
+    def entry_code(self) -> str:
+        """The code of the entry among its kind."""
+        raise NotImplementedError
+
+    @property
+    def entry_key(self) -> str:
+        """Key of the record, and the name by which decisions cite this version."""
+        return f"{self.KIND}/{self.entry_code}@{self.valid_from.isoformat()}"
+
+    @model_validator(mode="after")
+    def _period_runs_forward(self) -> Self:
+        if self.valid_to is not None and self.valid_to < self.valid_from:
+            raise PydanticCustomError(
+                "period_backwards", "valid_to lies before valid_from; correct one of the two dates"
+            )
+        return self
+
+
+class ZoneEntered(Entry):
+    """A border or cross-border economic cooperation zone. Entered by the commerce side's headquarters."""
+
+    TYPE = "directory.zone_entered.v1"
+    KIND = "zone"
+
+    code: ZoneCode = Field(description="Code of the zone", examples=["manzhouli"])
+    kind: ZoneKind = Field(description="Border zone or cross-border zone", examples=["border"])
+    province: ProvinceCode = Field(description="Province of the zone (GB/T 2260, two digits)", examples=["15"])
+    neighbours: tuple[CountryCode, ...] = Field(
+        description="Countries on the other side of the border (ISO 3166 alpha-2)",
+        min_length=1,
+        max_length=5,
+        examples=[["RU"]],
+    )
+    exists_from: date | None = Field(
+        default=None,
+        description="Day of approval (date in China), where it is certain; before it the zone is not there",
+        examples=["2024-03-19"],
+    )
+
+    @property
+    def entry_code(self) -> str:
+        return self.code
+
+
+class DepartmentEntered(Entry):
+    """A provincial commerce department. Entered by the commerce side's headquarters."""
+
+    TYPE = "directory.department_entered.v1"
+    KIND = "department"
+
+    province: ProvinceCode = Field(
+        description="Its province (GB/T 2260, two digits), which is its code too", examples=["15"]
+    )
+
+    @property
+    def entry_code(self) -> str:
+        return self.province
+
+
+class BranchEntered(Entry):
+    """A branch of the bank with the provinces it serves. Entered by the bank side's headquarters."""
+
+    TYPE = "directory.branch_entered.v1"
+    KIND = "branch"
+
+    code: BranchCode = Field(description="Code of the branch", examples=["exim-nmg"])
+    provinces: tuple[ProvinceCode, ...] = Field(
+        description="Provinces it serves (GB/T 2260, two digits); a province may have several branches",
+        min_length=1,
+        max_length=40,
+        examples=[["15"]],
+    )
+
+    @property
+    def entry_code(self) -> str:
+        return self.code
+
+
+class PersonEntered(Entry):
+    """A named liaison person of one side. Entered by the headquarters of that side."""
+
+    TYPE = "directory.person_entered.v1"
+    KIND = "person"
+
+    code: PersonId = Field(description="Id of the person, kept through changes of post", examples=["liaison-manzhouli"])
+    side: Side = Field(description="Side the person belongs to", examples=["commerce"])
+    role: PersonRole = Field(description="Kind of unit the person stands for", examples=["zone"])
+    province: ProvinceCode | None = Field(
+        default=None, description="The province, where role is department (GB/T 2260, two digits)", examples=["15"]
+    )
+    zone: ZoneCode | None = Field(default=None, description="The zone, where role is zone", examples=["manzhouli"])
+    branch: BranchCode | None = Field(
+        default=None, description="The branch, where role is branch", examples=["exim-nmg"]
+    )
+    email: EmailAddress = Field(description="Address for notices", examples=["manzhouli@liaison.example"])
+    languages: tuple[Language, ...] = Field(
+        default=(Language.CHINESE,),
+        description="Languages the person reads, the preferred one first (BCP 47)",
+        min_length=1,
+        max_length=5,
+        examples=[["zh-CN", "en"]],
+    )
+
+    @property
+    def entry_code(self) -> str:
+        return self.code
+
+    @model_validator(mode="after")
+    def _unit_fits_role(self) -> Self:
+        units = {PersonRole.DEPARTMENT: "province", PersonRole.ZONE: "zone", PersonRole.BRANCH: "branch"}
+        given = [name for name in units.values() if getattr(self, name) is not None]
+        wanted = [units[self.role]] if self.role in units else []
+        if given != wanted:
+            raise PydanticCustomError(
+                "unit_not_of_role",
+                "a person of role {role} names exactly: {wanted}; given: {given}",
+                {"role": self.role.value, "wanted": ", ".join(wanted) or "-", "given": ", ".join(given) or "-"},
+            )
+        if (self.role is PersonRole.BRANCH) != (self.side is Side.BANK) and self.role is not PersonRole.HEADQUARTERS:
+            raise PydanticCustomError(
+                "role_not_of_side",
+                "role {role} is not one of the side {side}; branches are the bank's, departments and zones commerce's",
+                {"role": self.role.value, "side": self.side.value},
+            )
+        return self
+
+
+class PartnerEntered(Entry):
+    """A commercial bank, insurer or guarantee fund that may join a loan. Entered by the headquarters of either side."""
+
+    TYPE = "directory.partner_entered.v1"
+    KIND = "partner"
+
+    code: PartnerCode = Field(description="Code of the partner", examples=["frontier-guarantee"])
+    kind: PartnerKind = Field(description="Kind of institution", examples=["guarantee_fund"])
+    modes: tuple[CooperationMode, ...] = Field(
+        description="Ways of cooperation the partner takes part in",
+        min_length=1,
+        max_length=6,
+        examples=[["bank_guarantee"]],
+    )
+    provinces: tuple[ProvinceCode, ...] = Field(
+        default=(),
+        description="Provinces it works in (GB/T 2260, two digits); empty: everywhere",
+        max_length=40,
+        examples=[["15", "23"]],
+    )
+    email: EmailAddress | None = Field(
+        default=None, description="Address for invitations", examples=["desk@guarantee.example"]
+    )
+
+    @property
+    def entry_code(self) -> str:
+        return self.code
+
+
+DirectoryEntry = ZoneEntered | DepartmentEntered | BranchEntered | PersonEntered | PartnerEntered
