@@ -1,0 +1,308 @@
+"""Bytes ↔ event: CloudEvents 1.0 on Kafka, binary mode out, binary and structured mode in.
+
+Everything that arrives is hostile until it went through `decode`. What can't be an event raises `DecodeError`; an event
+of a known type whose body breaks its schema raises `PayloadError`, which still carries the envelope, so that the
+publisher can be told all faults at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from schemas.envelope import EVENT_LIMIT, Event, Payload, payload_class
+from schemas.faults import Fault, faults_of
+
+Headers = Sequence[tuple[str, bytes]]
+
+STRUCTURED = "application/cloudevents+json"
+JSON = b"application/json"
+_REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject")
+_ATTRIBUTE_LIMIT = 256
+
+
+class DecodeError(Exception):
+    """A record that is not an event of ours.
+
+    `code` is stable, the text is for people; `source` and `id` are set where they could be read.
+    """
+
+    def __init__(self, code: str, text: str, source: str | None = None, id: str | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.source = source
+        self.id = id
+
+
+class PayloadError(Exception):
+    """A well-formed envelope of a known type whose body breaks the schema: `body` as parsed, `faults` all of them."""
+
+    def __init__(self, event: Event[None], body: Any, faults: tuple[Fault, ...]) -> None:
+        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.en}" for fault in faults[:5]))
+        self.event = event
+        self.body = body
+        self.faults = faults
+
+
+def decode(
+    key: bytes | None, value: bytes | None, headers: Headers, known: Mapping[str, type[Payload]] | None = None
+) -> Event[Any]:
+    """The event that a Kafka record carries.
+
+    `known` maps the event types that are expected to their payload classes; without it, all registered types are.
+
+    Raises:
+        DecodeError: the record is no event, or of a type that is not known.
+        PayloadError: the body breaks the schema of its type.
+    """
+    if not value:
+        raise DecodeError("empty-value", "the record has no value; an event has a JSON object as its value")
+    named = dict(headers)
+    content_type = named.get("content-type")
+    if content_type is not None and content_type.startswith(b"application/cloudevents"):
+        return _decode_structured(key, value, known)
+    if len(value) > EVENT_LIMIT:
+        raise _too_large(value, _text(named.get("ce_source")), _text(named.get("ce_id")))
+    if len(named) != len(headers):
+        raise DecodeError("repeated-header", "a header occurs more than once; send each CloudEvents header once")
+    try:
+        id, source, kind = named["ce_id"].decode(), named["ce_source"].decode(), named["ce_type"].decode()
+        time, subject = named["ce_time"].decode(), named["ce_subject"].decode()
+        version = named["ce_specversion"]
+    except (KeyError, UnicodeDecodeError, AttributeError):
+        raise _broken_headers(named) from None
+    event = _envelope(version, id, source, kind, time, subject)
+    if key != named["ce_subject"]:
+        raise DecodeError(
+            "key-mismatch", f"the record's key is not its ce_subject {subject!r}; send the subject as key", source, id
+        )
+    extension = named.get("ce_correlationid")
+    if extension is not None:
+        event.correlation_id = _text(extension)
+    extension = named.get("ce_causationid")
+    if extension is not None:
+        event.causation_id = _text(extension)
+    extension = named.get("traceparent") or named.get("ce_traceparent")
+    if extension is not None:
+        event.traceparent = _trace(extension)
+    event.data = _body(event, value, known)
+    return event
+
+
+def _decode_structured(key: bytes | None, value: bytes, known: Mapping[str, type[Payload]] | None) -> Event[Any]:
+    event = decode_structured(value, known)
+    if key is None or key != event.subject.encode():
+        raise DecodeError(
+            "key-mismatch",
+            f"the record's key is not its subject {event.subject!r}; send the subject as key",
+            event.source,
+            event.id,
+        )
+    return event
+
+
+def decode_structured(
+    value: bytes, known: Mapping[str, type[Payload]] | None = None, *, closed: bool = False
+) -> Event[Any]:
+    """The event written as one JSON object (structured mode). `closed` refuses fields that the schema does not know.
+
+    Raises:
+        DecodeError: not a CloudEvent, or of a type that is not known.
+        PayloadError: the body breaks the schema of its type.
+    """
+    if len(value) > EVENT_LIMIT * 2:
+        raise _too_large(value, None, None)
+    _refuse_nul(value, None, None)
+    try:
+        attributes = from_json(value)
+    except ValueError as error:
+        raise DecodeError("undecodable", f"the value is not JSON: {error}") from None
+    if not isinstance(attributes, dict):
+        raise DecodeError("undecodable", "the value is JSON, but not an object; a structured CloudEvent is one")
+    missing = [
+        name.removeprefix("ce_")
+        for name in _REQUIRED
+        if not isinstance(attributes.get(name.removeprefix("ce_")), str)
+    ]
+    if missing or "data" not in attributes:
+        missing += [] if "data" in attributes else ["data"]
+        raise DecodeError(
+            "missing-attribute",
+            f"missing or not text: {', '.join(missing)}; see the CloudEvents attributes in the contracts",
+            _text_or_none(attributes.get("source")),
+            _text_or_none(attributes.get("id")),
+        )
+    event = _envelope(
+        attributes["specversion"].encode(),
+        attributes["id"],
+        attributes["source"],
+        attributes["type"],
+        attributes["time"],
+        attributes["subject"],
+    )
+    event.correlation_id = _text_or_none(attributes.get("correlationid"))
+    event.causation_id = _text_or_none(attributes.get("causationid"))
+    trace = attributes.get("traceparent")
+    event.traceparent = _trace(trace.encode()) if isinstance(trace, str) else None
+    cls = _class_of(event, known)
+    try:
+        event.data = cls.model_validate(attributes["data"], extra="forbid" if closed else None)
+    except ValidationError as error:
+        raise PayloadError(event, attributes["data"], faults_of(error)) from None
+    return event
+
+
+def to_binary(event: Event[Payload]) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    """Key, value and headers of an event in CloudEvents binary mode, as they go onto a topic.
+
+    Raises:
+        ValueError: the payload is larger than the limit of an event.
+    """
+    value = event.data.model_dump_json(exclude_none=True).encode()
+    if len(value) > EVENT_LIMIT:
+        raise ValueError(f"event {event.id} has {len(value)} bytes; the limit of an event is {EVENT_LIMIT}")
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_time", event.time.isoformat().encode()),
+        ("ce_subject", event.subject.encode()),
+        ("content-type", JSON),
+    ]
+    for name, text in (
+        ("ce_correlationid", event.correlation_id),
+        ("ce_causationid", event.causation_id),
+        ("traceparent", event.traceparent),
+    ):
+        if text is not None:
+            headers.append((name, text.encode()))
+    return event.subject.encode(), value, headers
+
+
+def to_structured(event: Event[Payload]) -> dict[str, Any]:
+    """The event as one JSON object (structured mode), ready for `json.dumps`."""
+    attributes = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "time": event.time.isoformat(),
+        "subject": event.subject,
+        "datacontenttype": "application/json",
+        "correlationid": event.correlation_id,
+        "causationid": event.causation_id,
+        "traceparent": event.traceparent,
+    }
+    body = event.data.model_dump(mode="json", exclude_none=True)
+    return {**{name: text for name, text in attributes.items() if text is not None}, "data": body}
+
+
+def _envelope(version: bytes, id: str, source: str, kind: str, time: str, subject: str) -> Event[Any]:
+    if version != b"1.0":
+        raise DecodeError("unsupported-version", "specversion is not 1.0; send CloudEvents 1.0", source, id)
+    for name, text in (("id", id), ("source", source), ("subject", subject)):
+        if not 0 < len(text) <= _ATTRIBUTE_LIMIT or not text.isprintable():
+            raise DecodeError(
+                "bad-attribute",
+                f"{name} must be 1 to {_ATTRIBUTE_LIMIT} printable characters without control characters",
+                *((source, id) if name == "subject" else ()),
+            )
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise DecodeError(
+            "bad-time", f"time {time[:40]!r} is not RFC 3339 with an offset, such as 2026-01-05T09:30:00+08:00", source, id
+        )
+    return Event(id, source, kind, moment, subject, None)
+
+
+def _class_of(event: Event[Any], known: Mapping[str, type[Payload]] | None) -> type[Payload]:
+    cls = payload_class(event.type) if known is None else known.get(event.type)
+    if cls is None:
+        raise DecodeError(
+            "unknown-type",
+            f"type {event.type[:80]!r} is not one that may stand here; the catalogue lists them",
+            event.source,
+            event.id,
+        )
+    return cls
+
+
+def _body(event: Event[Any], value: bytes, known: Mapping[str, type[Payload]] | None) -> Payload:
+    cls = (known if known is not None else {}).get(event.type) or _class_of(event, known)
+    if b"\\u0000" in value or b"\x00" in value:
+        _refuse_nul(value, event.source, event.id)
+    try:
+        return cls.__pydantic_validator__.validate_json(value)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        try:
+            body = from_json(value)
+        except ValueError as reason:
+            raise DecodeError("undecodable", f"the value is not JSON: {reason}", event.source, event.id) from None
+        raise PayloadError(event, body, faults_of(error)) from None
+
+
+def _refuse_nul(value: bytes, source: str | None, id: str | None) -> None:
+    """Databases and C libraries end a text at U+0000, so it is refused wherever it stands, escaped or not."""
+    if b"\x00" not in value and b"\\u0000" not in value:
+        return
+    try:
+        found = b"\x00" in value or _holds_nul(from_json(value))
+    except ValueError as error:
+        raise DecodeError("undecodable", f"the value is not JSON: {error}", source, id) from None
+    if found:
+        raise DecodeError("nul-character", "a text contains U+0000, which no field may; remove it", source, id)
+
+
+def _holds_nul(node: Any) -> bool:
+    if isinstance(node, str):
+        return "\x00" in node
+    if isinstance(node, dict):
+        return any("\x00" in name or _holds_nul(child) for name, child in node.items())
+    return isinstance(node, list) and any(map(_holds_nul, node))
+
+
+def _broken_headers(named: Mapping[str, bytes | None]) -> DecodeError:
+    """Which of the required headers are missing or no text, all at once."""
+    faulty = [name for name in _REQUIRED if _text(named.get(name)) is None]
+    return DecodeError(
+        "missing-attribute",
+        f"headers missing or not UTF-8: {', '.join(faulty)}; send CloudEvents 1.0 in binary or structured mode",
+        _text(named.get("ce_source")),
+        _text(named.get("ce_id")),
+    )
+
+
+def _too_large(value: bytes, source: str | None, id: str | None) -> DecodeError:
+    return DecodeError(
+        "too-large", f"the value has {len(value)} bytes; the limit of an event is {EVENT_LIMIT}", source, id
+    )
+
+
+def _text(raw: bytes | None) -> str | None:
+    """The text of a header, None where there is none or it is not a short printable one."""
+    if raw is None:
+        return None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    return text if 0 < len(text) <= _ATTRIBUTE_LIMIT and text.isprintable() else None
+
+
+def _text_or_none(value: Any) -> str | None:
+    return _text(value.encode("utf-8", "replace")) if isinstance(value, str) else None
+
+
+def _trace(raw: bytes) -> str | None:
+    """A W3C traceparent of version 00; anything else counts as none, as the recommendation asks."""
+    text = _text(raw)
+    return text if text is not None and len(text) == 55 and text[:3] == "00-" else None
