@@ -1,0 +1,386 @@
+"""Referrals: what a side submits about an enterprise, a project or a zone plan, and what intake answers.
+
+The referral's id is the record key and the event's subject, so it is not repeated in the payloads. Which side refers
+follows from the event's source.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final
+
+from pydantic import AwareDatetime, Field, JsonValue
+
+from schemas.envelope import Model, Payload
+from schemas.faults import Fault
+from schemas.values import (
+    BranchCode,
+    CooperationMode,
+    CountryCode,
+    CreditCode,
+    FinancingNeed,
+    Industry,
+    KeyArea,
+    Lane,
+    LongText,
+    Money,
+    Ownership,
+    ProvinceCode,
+    ReasonCode,
+    ReferralId,
+    ShortText,
+    Side,
+    SizeClass,
+    SubjectKind,
+    ZoneCode,
+    unit,
+)
+
+EMPLOYEES_LIMIT: Final = 5_000_000
+MONEY_10K_LIMIT: Final = 1_000_000_000
+
+ENTERPRISE_EXAMPLE: Final[dict[str, JsonValue]] = {
+    "credit_code": "91330100799655058B",
+    "name": "满洲里示例木业有限公司",
+    "size_class": "small",
+    "ownership": "private",
+    "industry": "manufacturing",
+    "employees": 126,
+    "revenue_10k_cny": 4200,
+}
+REFERRAL_EXAMPLE: Final[dict[str, JsonValue]] = {
+    "subject_kind": "enterprise",
+    "name": "满洲里示例木业有限公司",
+    "enterprise": ENTERPRISE_EXAMPLE,
+    "zone": "manzhouli",
+    "province": "15",
+    "branch": "exim-nmg",
+    "key_area": "border_trade_chain",
+    "lane": "ordinary",
+    "need": "working_capital",
+    "amount": {"amount": "5000000.00", "currency": "CNY"},
+    "term_months": 12,
+    "country": "RU",
+    "goods": "锯材",
+    "purpose": "采购进口原木，恢复生产线运转。",
+}
+
+
+class Enterprise(Model):
+    """The enterprise that is recommended or that carries the project. No personal data."""
+
+    credit_code: CreditCode = Field(
+        description="Unified social credit code (GB 32100-2015)", examples=["91330100799655058B"]
+    )
+    name: ShortText = Field(description="Registered name", examples=["满洲里示例木业有限公司"])
+    size_class: SizeClass = Field(description="Size class that the referrer claims", examples=["small"])
+    ownership: Ownership = Field(description="Who owns the enterprise", examples=["private"])
+    industry: Industry = Field(description="Industry by which size is classified", examples=["manufacturing"])
+    employees: Annotated[int, Field(ge=0, le=EMPLOYEES_LIMIT, strict=True)] | None = Field(
+        default=None,
+        description="Number of employees at the end of the last year",
+        examples=[126],
+        json_schema_extra=unit("persons"),
+    )
+    revenue_10k_cny: Annotated[int, Field(ge=0, le=MONEY_10K_LIMIT, strict=True)] | None = Field(
+        default=None,
+        description="Operating revenue of the last year",
+        examples=[4200],
+        json_schema_extra=unit("10 000 CNY"),
+    )
+    assets_10k_cny: Annotated[int, Field(ge=0, le=MONEY_10K_LIMIT, strict=True)] | None = Field(
+        default=None,
+        description="Total assets at the end of the last year; construction is classified by it",
+        examples=[3100],
+        json_schema_extra=unit("10 000 CNY"),
+    )
+
+
+class Project(Model):
+    """A project that needs financing."""
+
+    name: ShortText = Field(description="Name of the project", examples=["进口木材精深加工二期"])
+    total_investment: Money = Field(
+        description="Total investment planned", examples=[{"amount": "36000000.00", "currency": "CNY"}]
+    )
+    starts_on: date | None = Field(default=None, description="Planned start of works", examples=["2020-06-01"])
+
+
+class Referral(Model):
+    """A recommendation as the referring side wrote it."""
+
+    subject_kind: SubjectKind = Field(
+        description="Whether an enterprise, a project or a zone plan is recommended", examples=["enterprise"]
+    )
+    name: ShortText = Field(
+        description="Name of what is recommended, as people call it", examples=["满洲里示例木业有限公司"]
+    )
+    enterprise: Enterprise | None = Field(
+        default=None,
+        description="The enterprise; required unless a zone plan is recommended",
+        examples=[ENTERPRISE_EXAMPLE],
+    )
+    project: Project | None = Field(
+        default=None,
+        description="The project; required if and only if a project is recommended",
+        examples=[{"name": "进口木材精深加工二期", "total_investment": {"amount": "36000000.00", "currency": "CNY"}}],
+    )
+    zone: ZoneCode = Field(description="Cooperation zone concerned", examples=["manzhouli"])
+    province: ProvinceCode = Field(description="Province of the zone, two digits of GB/T 2260", examples=["15"])
+    branch: BranchCode = Field(description="Bank branch that serves the case", examples=["exim-nmg"])
+    key_area: KeyArea = Field(description="Key area of support", examples=["border_trade_chain"])
+    lane: Lane = Field(description="Resumption of work goes before ordinary cases", examples=["ordinary"])
+    need: FinancingNeed = Field(description="What the money is for", examples=["working_capital"])
+    amount: Money = Field(description="Sum wanted", examples=[{"amount": "5000000.00", "currency": "CNY"}])
+    term_months: Annotated[int, Field(ge=1, le=360, strict=True)] = Field(
+        description="Term wanted; more than 12 is medium or long term",
+        examples=[12],
+        json_schema_extra=unit("months"),
+    )
+    cooperation_mode: CooperationMode | None = Field(
+        default=None, description="Way of cooperation that the referrer has in mind", examples=["direct_loan"]
+    )
+    country: CountryCode | None = Field(
+        default=None, description="Foreign country the trade or investment is with", examples=["RU"]
+    )
+    goods: ShortText | None = Field(default=None, description="Goods or technology traded", examples=["锯材"])
+    purpose: LongText = Field(
+        description="What the financing achieves, in the referrer's words, without personal data",
+        examples=["采购进口原木，恢复生产线运转。"],
+    )
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------------
+
+
+class ReferralSubmitted(Payload):
+    """A side recommends an enterprise, a project or a zone plan."""
+
+    TYPE: ClassVar[str] = "referral.submitted.v1"
+
+    referral: Referral = Field(description="The whole referral", examples=[REFERRAL_EXAMPLE])
+
+
+class AmendmentSubmitted(Payload):
+    """The referring side changes its referral; the whole new body replaces the old one."""
+
+    TYPE: ClassVar[str] = "referral.amendment_submitted.v1"
+
+    referral: Referral = Field(description="The whole referral as it is to be", examples=[REFERRAL_EXAMPLE])
+    reason: LongText = Field(description="Why it is changed", examples=["企业调整了融资金额。"])
+
+
+class WithdrawalCode(StrEnum):
+    """Why a referral is withdrawn."""
+
+    NO_LONGER_NEEDED = "no_longer_needed"
+    FINANCED_ELSEWHERE = "financed_elsewhere"
+    SUBMITTED_IN_ERROR = "submitted_in_error"
+    ENTERPRISE_REQUEST = "enterprise_request"
+    CONSENT_REVOKED = "consent_revoked"
+    OTHER = "other"
+
+
+class WithdrawalSubmitted(Payload):
+    """The referring side takes its referral back."""
+
+    TYPE: ClassVar[str] = "referral.withdrawal_submitted.v1"
+
+    code: WithdrawalCode = Field(description="Coded reason", examples=["financed_elsewhere"])
+    reason: LongText = Field(description="The reason in words", examples=["企业已从其他银行获得贷款。"])
+
+
+class ConsentScope(StrEnum):
+    """With whom the enterprise's data may be shared."""
+
+    COMMERCE = "commerce"
+    BANK = "bank"
+    PARTNER = "partner"
+
+
+class ConsentGiven(Payload):
+    """The enterprise agreed that its data are shared; recorded by the referring side."""
+
+    TYPE: ClassVar[str] = "referral.consent_given.v1"
+
+    scopes: Annotated[tuple[ConsentScope, ...], Field(min_length=1, max_length=3)] = Field(
+        description="With whom the data may be shared", examples=[["commerce", "bank"]]
+    )
+    given_on: date = Field(description="Day on which the enterprise agreed", examples=["2020-04-01"])
+    evidence: ShortText = Field(
+        description="Reference of the signed document in the referrer's files", examples=["MZL-SQ-2020-0117"]
+    )
+
+
+class ConsentRevoked(Payload):
+    """The enterprise took its agreement back."""
+
+    TYPE: ClassVar[str] = "referral.consent_revoked.v1"
+
+    scopes: Annotated[tuple[ConsentScope, ...], Field(min_length=1, max_length=3)] = Field(
+        description="With whom the data may no longer be shared", examples=[["partner"]]
+    )
+    revoked_on: date = Field(description="Day on which the enterprise revoked", examples=["2020-05-06"])
+    evidence: ShortText = Field(
+        description="Reference of the signed document in the referrer's files", examples=["MZL-CX-2020-0009"]
+    )
+
+
+# --- outputs ----------------------------------------------------------------------------------------------------------
+
+
+class DuplicateRule(StrEnum):
+    """What made two referrals the same matter."""
+
+    ENTERPRISE_NEED_ZONE = "enterprise_need_zone"
+    SAME_PROJECT = "same_project"
+    SAME_ZONE_PLAN = "same_zone_plan"
+
+
+_SOURCE: Final = Field(
+    description="CloudEvents source of the referring party's system", examples=["//commerce/15"], max_length=200
+)
+_SIDE: Final = Field(description="Referring side", examples=["commerce"])
+
+
+class ReferralRegistered(Payload):
+    """The referral is accepted: a case exists. Carries all that later services need."""
+
+    TYPE: ClassVar[str] = "referral.registered.v1"
+
+    referral: Referral = Field(description="The whole referral", examples=[REFERRAL_EXAMPLE])
+    side: Side = _SIDE
+    source: str = _SOURCE
+    registered_at: AwareDatetime = Field(
+        description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
+    )
+    directory_versions: tuple[str, ...] = Field(
+        description="Directory entries (kind/code@valid-from) that the referral was checked against",
+        examples=[["zone/manzhouli@2020-01-01", "branch/exim-nmg@2020-01-01"]],
+    )
+
+
+class ReferralRejected(Payload):
+    """The referral has faults: all of them are listed. It may be corrected and submitted again under the same id."""
+
+    TYPE: ClassVar[str] = "referral.rejected.v1"
+
+    faults: tuple[Fault, ...] = Field(
+        description="Everything that is wrong",
+        examples=[
+            [
+                {
+                    "code": "missing",
+                    "pointer": "/referral/amount/currency",
+                    "zh": "缺少必填字段，请补充。",
+                    "en": "A required field is missing; add it.",
+                }
+            ]
+        ],
+    )
+    side: Side = _SIDE
+    source: str = _SOURCE
+    rejected_at: AwareDatetime = Field(
+        description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
+    )
+
+
+class DuplicateFound(Payload):
+    """The referral is about a matter that an open case already holds."""
+
+    TYPE: ClassVar[str] = "referral.duplicate_found.v1"
+
+    duplicate_of: ReferralId = Field(description="Id of the open case", examples=["MZL-2020-0042"])
+    rule: DuplicateRule = Field(description="Rule that found it", examples=["enterprise_need_zone"])
+    side: Side = _SIDE
+    source: str = _SOURCE
+    found_at: AwareDatetime = Field(
+        description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
+    )
+
+
+class ReferralAmended(Payload):
+    """The referral has a new version; the whole new body replaces the old one."""
+
+    TYPE: ClassVar[str] = "referral.amended.v1"
+
+    referral: Referral = Field(description="The whole referral as it now is", examples=[REFERRAL_EXAMPLE])
+    revision: int = Field(
+        ge=2,
+        description="Number of the new version; the registered one is 1",
+        examples=[2],
+        json_schema_extra=unit("versions"),
+    )
+    changed: tuple[str, ...] = Field(
+        description="JSON Pointers, inside the referral, to what changed", examples=[["/amount/amount", "/term_months"]]
+    )
+    reason: LongText = Field(description="Why it was changed", examples=["企业调整了融资金额。"])
+    amended_at: AwareDatetime = Field(
+        description="Time of the amendment, with offset", examples=["2020-04-03T10:00:00+08:00"]
+    )
+    directory_versions: tuple[str, ...] = Field(
+        description="Directory entries (kind/code@valid-from) that the new body was checked against",
+        examples=[["zone/manzhouli@2020-01-01", "branch/exim-nmg@2020-01-01"]],
+    )
+
+
+class ReferralWithdrawn(Payload):
+    """The referral was taken back by the side that made it; its case ends."""
+
+    TYPE: ClassVar[str] = "referral.withdrawn.v1"
+
+    code: WithdrawalCode = Field(description="Coded reason", examples=["financed_elsewhere"])
+    reason: LongText = Field(description="The reason in words", examples=["企业已从其他银行获得贷款。"])
+    withdrawn_at: AwareDatetime = Field(
+        description="Time of the withdrawal, with offset", examples=["2020-04-10T16:00:00+08:00"]
+    )
+
+
+class ConsentRecorded(Payload):
+    """What the enterprise's consent covers now, after it was given or revoked."""
+
+    TYPE: ClassVar[str] = "referral.consent_recorded.v1"
+
+    scopes: tuple[ConsentScope, ...] = Field(
+        description="With whom the data may be shared from now on; empty if with nobody",
+        examples=[["commerce", "bank"]],
+    )
+    evidence: ShortText = Field(
+        description="Reference of the signed document in the referrer's files", examples=["MZL-SQ-2020-0117"]
+    )
+    recorded_at: AwareDatetime = Field(
+        description="Time of the report, with offset", examples=["2020-04-01T09:31:00+08:00"]
+    )
+
+
+class ReferralRefused(Payload):
+    """What was asked for cannot be done to this referral now, or not by this party. Nothing has changed."""
+
+    TYPE: ClassVar[str] = "referral.refused.v1"
+
+    code: ReasonCode = Field(description="Coded reason", examples=["wrong_party"])
+    zh: LongText = Field(description="The reason in Chinese", examples=["只有推荐方可以修改或撤回推荐。"])
+    en: LongText = Field(
+        description="The reason in English", examples=["Only the side that referred may amend or withdraw."]
+    )
+    refused_type: str = Field(
+        description="Type of the event that was refused", examples=["referral.amendment_submitted.v1"], max_length=100
+    )
+    faults: tuple[Fault, ...] = Field(
+        default=(),
+        description="What is wrong with a refused amendment; empty otherwise",
+        examples=[
+            [
+                {
+                    "code": "zone_unknown",
+                    "pointer": "/referral/zone",
+                    "zh": "合作区不存在，请核对代码。",
+                    "en": "There is no such zone; check the code.",
+                }
+            ]
+        ],
+    )
+    refused_at: AwareDatetime = Field(
+        description="Time of the refused event, with offset", examples=["2020-04-03T10:00:00+08:00"]
+    )
