@@ -6,20 +6,30 @@ code) or a project (its id). Amounts are principal outstanding; days are calenda
 
 from __future__ import annotations
 
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from schemas.envelope import Model, Payload
-from schemas.values import CreditCode, Money, PersonId, ReferralId, Side, ZoneCode
+from schemas.indicator import Figure, Period
+from schemas.values import (
+    REFERRAL_ID_PATTERN,
+    Amount,
+    AmountOrZero,
+    Balance,
+    CreditCode,
+    LongText,
+    PersonId,
+    ReasonCode,
+    ReferralId,
+    Side,
+    ZoneCode,
+    unit,
+)
 
-SubjectKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+SubjectKey = Annotated[str, StringConstraints(pattern=REFERRAL_ID_PATTERN)]
 """Referral id, zone code, credit code or project id: the record key of what is assessed."""
-
-Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-"""A stable code for programs: lower case, words joined by `_`."""
 
 RulesVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Name of the rule file version with which something was decided."""
@@ -63,11 +73,9 @@ class HoldCause(StrEnum):
 class Reason(Model):
     """Why something was said: one code for programs, one text in each language for people."""
 
-    code: Code = Field(description="Stable code of the reason", examples=["loan_overdue"])
-    zh: str = Field(min_length=1, max_length=1000, description="The reason in Chinese", examples=["贷款已逾期95天。"])
-    en: str = Field(
-        min_length=1, max_length=1000, description="The reason in English", examples=["The loan is 95 days overdue."]
-    )
+    code: ReasonCode = Field(description="Stable code of the reason", examples=["loan_overdue"])
+    zh: LongText = Field(description="The reason in Chinese", examples=["贷款已逾期95天。"])
+    en: LongText = Field(description="The reason in English", examples=["The loan is 95 days overdue."])
 
 
 class Cause(Reason):
@@ -79,26 +87,25 @@ class Cause(Reason):
 class ZoneExposure(Model):
     """Principal outstanding of all cases of a zone, held against the zone's limit."""
 
-    cny: Decimal = Field(
+    cny: AmountOrZero = Field(
         description="Outstanding of loans in yuan; decimal text",
         examples=["820000000.00"],
-        json_schema_extra={"unit": "CNY"},
+        json_schema_extra=unit("CNY"),
     )
-    usd: Decimal = Field(
+    usd: AmountOrZero = Field(
         description="Outstanding of loans in US dollars; decimal text",
         examples=["3000000.00"],
-        json_schema_extra={"unit": "USD"},
+        json_schema_extra=unit("USD"),
     )
-    total_cny: Decimal = Field(
+    total_cny: AmountOrZero = Field(
         description="Both together in yuan at the rule file's accounting rate; decimal text",
         examples=["841000000.00"],
-        json_schema_extra={"unit": "CNY"},
+        json_schema_extra=unit("CNY"),
     )
-    limit_cny: Decimal = Field(
-        gt=0,
+    limit_cny: Amount = Field(
         description="Limit of the zone in force; decimal text",
         examples=["1000000000.00"],
-        json_schema_extra={"unit": "CNY"},
+        json_schema_extra=unit("CNY"),
     )
 
 
@@ -113,14 +120,14 @@ class CaseFigures(Model):
         description="True while joint screening has neither shortlisted nor closed the case", examples=[False]
     )
     decided: bool = Field(description="True once joint screening has shortlisted the case", examples=[True])
-    outstanding: Money = Field(
+    outstanding: Balance = Field(
         description="Principal disbursed and not yet repaid", examples=[{"amount": "1500000.00", "currency": "CNY"}]
     )
     overdue_days: int = Field(
         ge=0,
         description="Days since the oldest unpaid due date; 0: nothing overdue",
         examples=[95],
-        json_schema_extra={"unit": "days"},
+        json_schema_extra=unit("days"),
     )
     grade: LoanGrade = Field(description="Class of the loan under the rules in force", examples=["substandard"])
 
@@ -128,11 +135,11 @@ class CaseFigures(Model):
 class IndicatorFinding(Model):
     """One reported figure, as judged by the rules."""
 
-    name: Code = Field(description="Name of the indicator", examples=["debt_ratio"])
-    value: Decimal = Field(
+    name: ReasonCode = Field(description="Name of the indicator", examples=["debt_ratio"])
+    value: Figure = Field(
         description="The figure as reported; decimal text, in `unit`",
         examples=["0.82"],
-        json_schema_extra={"unit": "as stated in `unit`"},
+        json_schema_extra=unit("as stated in `unit`"),
     )
     unit: str = Field(min_length=1, max_length=32, description="Unit of the figure", examples=["ratio"])
     level: WarningLevel | None = Field(
@@ -144,7 +151,7 @@ class IndicatorFigures(Model):
     """Figures of one side about one subject and period, as judged by the rules."""
 
     side: Side = Field(description="Side that reported the figures", examples=["commerce"])
-    period: str = Field(min_length=1, max_length=16, description="Period the figures are about", examples=["2020-Q1"])
+    period: Period = Field(description="Period the figures are about", examples=["2020-Q1"])
     findings: tuple[IndicatorFinding, ...] = Field(
         max_length=100,
         description="Each figure with the level it asks for",
@@ -290,16 +297,12 @@ class HoldNotice(Payload):
     )
     cause: HoldCause = Field(description="Whose warning the hold comes from", examples=["zone"])
     level: WarningLevel = Field(description="Level of the warning behind the hold", examples=["red"])
-    code: Code = Field(description="Stable code of the reason", examples=["zone_warning_red"])
-    zh: str = Field(
-        min_length=1,
-        max_length=1000,
+    code: ReasonCode = Field(description="Stable code of the reason", examples=["zone_warning_red"])
+    zh: LongText = Field(
         description="The reason in Chinese",
         examples=["合作区处于红色预警，未决案件暂停办理。"],
     )
-    en: str = Field(
-        min_length=1,
-        max_length=1000,
+    en: LongText = Field(
         description="The reason in English",
         examples=["The zone is under a red warning; its undecided cases are on hold."],
     )
@@ -325,11 +328,11 @@ class RiskExposureChanged(Payload):
 
     referral_id: ReferralId = Field(description="The case that counts differently", examples=["NMG-2020-000123"])
     zone: ZoneCode = Field(description="The zone it counts in; also the record key", examples=["manzhouli"])
-    outstanding_before: Money = Field(
+    outstanding_before: Balance = Field(
         description="Principal outstanding that the zone has counted for this case so far",
         examples=[{"amount": "0.00", "currency": "CNY"}],
     )
-    outstanding: Money = Field(
+    outstanding: Balance = Field(
         description="Principal outstanding that it is to count from now on",
         examples=[{"amount": "1500000.00", "currency": "CNY"}],
     )
@@ -347,11 +350,11 @@ class RiskExposureCounted(RiskFact):
     TYPE = "risk.exposure_counted.v1"
 
     referral_id: ReferralId = Field(description="The case that counts differently", examples=["NMG-2020-000123"])
-    outstanding_before: Money = Field(
+    outstanding_before: Balance = Field(
         description="Principal outstanding counted for this case so far",
         examples=[{"amount": "0.00", "currency": "CNY"}],
     )
-    outstanding: Money = Field(
+    outstanding: Balance = Field(
         description="Principal outstanding counted from now on",
         examples=[{"amount": "1500000.00", "currency": "CNY"}],
     )
@@ -371,10 +374,8 @@ class HoldReleaseSubmitted(Payload):
     cause: HoldCause = Field(description="Which hold: the case's own, or the zone's", examples=["zone"])
     subject: SubjectKey = Field(description="Referral id or zone code; also the record key", examples=["manzhouli"])
     person_id: PersonId = Field(description="Who answers for it on that side", examples=["exim-hq-01"])
-    reason_code: Code = Field(description="Stable code of the side's reason", examples=["collateral_added"])
-    text: str = Field(
-        min_length=1,
-        max_length=2000,
+    reason_code: ReasonCode = Field(description="Stable code of the side's reason", examples=["collateral_added"])
+    text: LongText = Field(
         description="The side's reason in its own words",
         examples=["企业已追加抵押物，风险可控。"],
     )
@@ -388,10 +389,8 @@ class RiskReleaseForwarded(Payload):
     zone: ZoneCode = Field(description="The zone whose hold is meant; also the record key", examples=["manzhouli"])
     side: Side = Field(description="The side that agrees", examples=["bank"])
     person_id: PersonId = Field(description="Who answers for it on that side", examples=["exim-hq-01"])
-    reason_code: Code = Field(description="Stable code of the side's reason", examples=["collateral_added"])
-    text: str = Field(
-        min_length=1,
-        max_length=2000,
+    reason_code: ReasonCode = Field(description="Stable code of the side's reason", examples=["collateral_added"])
+    text: LongText = Field(
         description="The side's reason in its own words",
         examples=["企业已追加抵押物，风险可控。"],
     )
@@ -404,10 +403,8 @@ class RiskReleaseRecorded(RiskFact):
 
     side: Side = Field(description="The side that agrees", examples=["bank"])
     person_id: PersonId = Field(description="Who answers for it on that side", examples=["exim-hq-01"])
-    reason_code: Code = Field(description="Stable code of the side's reason", examples=["collateral_added"])
-    text: str = Field(
-        min_length=1,
-        max_length=2000,
+    reason_code: ReasonCode = Field(description="Stable code of the side's reason", examples=["collateral_added"])
+    text: LongText = Field(
         description="The side's reason in its own words",
         examples=["企业已追加抵押物，风险可控。"],
     )
@@ -424,16 +421,12 @@ class RiskRefused(RiskFact):
     )
     refused_id: str = Field(min_length=1, max_length=200, description="Id of the input refused", examples=["a-17"])
     side: Side = Field(description="The side that asked", examples=["bank"])
-    code: Code = Field(description="Stable code of the reason", examples=["not_held"])
-    zh: str = Field(
-        min_length=1,
-        max_length=1000,
+    code: ReasonCode = Field(description="Stable code of the reason", examples=["not_held"])
+    zh: LongText = Field(
         description="What is wrong and what to do, in Chinese",
         examples=["该对象没有生效中的暂停，无需解除。"],
     )
-    en: str = Field(
-        min_length=1,
-        max_length=1000,
+    en: LongText = Field(
         description="What is wrong and what to do, in English",
         examples=["There is no hold in force on this subject; nothing to release."],
     )
