@@ -63,7 +63,6 @@ class NoticeRefusalCode(StrEnum):
     UNKNOWN_NOTICE = "unknown_notice"
     WRONG_PERSON = "wrong_person"
     WRONG_SIDE = "wrong_side"
-    NOT_ASKED_FOR = "not_asked_for"
 
 
 class NoticeFact(Model):
@@ -202,10 +201,10 @@ class NoticeFailed(Payload):
     )
     side: Side = Field(description="Side that should have been told", examples=["commerce"])
     role: PersonRole = Field(description="Kind of unit that should have been told", examples=["zone"])
-    unit: str = Field(
+    unit_code: str = Field(
         default="",
         max_length=64,
-        description="Code of that unit; empty for the headquarters",
+        description="Code of that unit; empty for the headquarters, or where no unit is known",
         examples=["manzhouli"],
     )
     person_id: PersonId | None = Field(
