@@ -6,7 +6,6 @@ follows from the event's source.
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
@@ -19,6 +18,7 @@ from schemas.values import (
     CooperationMode,
     CountryCode,
     CreditCode,
+    Day,
     FinancingNeed,
     Industry,
     KeyArea,
@@ -37,8 +37,11 @@ from schemas.values import (
     unit,
 )
 
-EMPLOYEES_LIMIT: Final = 5_000_000
-MONEY_10K_LIMIT: Final = 1_000_000_000
+Employees = Annotated[int, Field(ge=0, le=5_000_000, strict=True)]
+"""A number of persons."""
+
+TenThousandCny = Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)]
+"""A sum in units of 10 000 yuan, as enterprises report their figures."""
 
 ENTERPRISE_EXAMPLE: Final[dict[str, JsonValue]] = {
     "credit_code": "91330100799655058B",
@@ -77,19 +80,19 @@ class Enterprise(Model):
     size_class: SizeClass = Field(description="Size class that the referrer claims", examples=["small"])
     ownership: Ownership = Field(description="Who owns the enterprise", examples=["private"])
     industry: Industry = Field(description="Industry by which size is classified", examples=["manufacturing"])
-    employees: Annotated[int, Field(ge=0, le=EMPLOYEES_LIMIT, strict=True)] | None = Field(
+    employees: Employees | None = Field(
         default=None,
         description="Number of employees at the end of the last year",
         examples=[126],
         json_schema_extra=unit("persons"),
     )
-    revenue_10k_cny: Annotated[int, Field(ge=0, le=MONEY_10K_LIMIT, strict=True)] | None = Field(
+    revenue_10k_cny: TenThousandCny | None = Field(
         default=None,
         description="Operating revenue of the last year",
         examples=[4200],
         json_schema_extra=unit("10 000 CNY"),
     )
-    assets_10k_cny: Annotated[int, Field(ge=0, le=MONEY_10K_LIMIT, strict=True)] | None = Field(
+    assets_10k_cny: TenThousandCny | None = Field(
         default=None,
         description="Total assets at the end of the last year; construction is classified by it",
         examples=[3100],
@@ -104,7 +107,7 @@ class Project(Model):
     total_investment: Money = Field(
         description="Total investment planned", examples=[{"amount": "36000000.00", "currency": "CNY"}]
     )
-    starts_on: date | None = Field(default=None, description="Planned start of works", examples=["2020-06-01"])
+    starts_on: Day | None = Field(default=None, description="Planned start of works", examples=["2020-06-01"])
 
 
 class Referral(Model):
@@ -207,7 +210,7 @@ class ConsentGiven(Payload):
     scopes: Annotated[tuple[ConsentScope, ...], Field(min_length=1, max_length=3)] = Field(
         description="With whom the data may be shared", examples=[["commerce", "bank"]]
     )
-    given_on: date = Field(description="Day on which the enterprise agreed", examples=["2020-04-01"])
+    given_on: Day = Field(description="Day on which the enterprise agreed", examples=["2020-04-01"])
     evidence: ShortText = Field(
         description="Reference of the signed document in the referrer's files", examples=["MZL-SQ-2020-0117"]
     )
@@ -221,7 +224,7 @@ class ConsentRevoked(Payload):
     scopes: Annotated[tuple[ConsentScope, ...], Field(min_length=1, max_length=3)] = Field(
         description="With whom the data may no longer be shared", examples=[["partner"]]
     )
-    revoked_on: date = Field(description="Day on which the enterprise revoked", examples=["2020-05-06"])
+    revoked_on: Day = Field(description="Day on which the enterprise revoked", examples=["2020-05-06"])
     evidence: ShortText = Field(
         description="Reference of the signed document in the referrer's files", examples=["MZL-CX-2020-0009"]
     )

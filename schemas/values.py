@@ -6,11 +6,20 @@ Numbers in contracts carry their unit as `json_schema_extra=unit("months")`, so 
 from __future__ import annotations
 
 import re
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.types import JsonValue
 from pydantic_core import PydanticCustomError
 
@@ -52,6 +61,22 @@ LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1,
 
 ReasonCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """A coded reason, for programs; the text beside it is for people."""
+
+
+# --- days ------------------------------------------------------------------------------------------------------------
+
+_DAY_PATTERN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _day(value: object) -> object:
+    """Pydantic reads numbers, and text made of digits, as seconds since 1970: a wrong day instead of a fault."""
+    if isinstance(value, date) or (isinstance(value, str) and _DAY_PATTERN.fullmatch(value)):
+        return value
+    raise PydanticCustomError("date_form", "not a date like 2020-04-01")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+"""A calendar day, written `2020-04-01`."""
 
 
 # --- unified social credit code (GB 32100-2015) -----------------------------------------------------------------------
