@@ -1,7 +1,8 @@
 """Loans: what the bank reports of them, and what the loan desk makes of it.
 
-The record key is the referral id: a loan belongs to one case. Amounts are exact decimals in the one currency of the
-loan; principal and interest are told apart, and balances are of principal. When something happened is the event's time.
+The record key is the referral id: a loan belongs to one case, whose zone and enterprise stand in the referral's own
+events. Amounts are exact decimals in the one currency of the loan; principal and interest are told apart, and balances
+are of principal. When something happened is the event's time.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, StringConstraints
 
 from schemas.envelope import Model, Payload
+from schemas.screening import PolicyVersion
 from schemas.values import (
     REFERRAL_ID_PATTERN,
     AmountOrZero,
     CooperationMode,
-    CreditCode,
     Currency,
     LongText,
     Money,
     ReasonCode,
     ShortText,
-    ZoneCode,
     unit,
 )
 
@@ -184,10 +184,6 @@ class LoanPosition(Model):
 
     loan_id: LoanId = Field(description="Id of the loan in the bank's system", examples=["EXIM-NMG-2020-0117"])
     status: LoanStatus = Field(description="Where the loan stands", examples=["repaying"])
-    zone: ZoneCode = Field(description="Zone of the case", examples=["manzhouli"])
-    credit_code: CreditCode | None = Field(
-        default=None, description="Enterprise of the case; absent for a zone plan", examples=["91330100799655058B"]
-    )
     mode: CooperationMode = Field(description="Way in which the loan is made", examples=["direct_loan"])
     term_months: int = Field(
         description="Term as last applied for, approved or contracted",
@@ -245,8 +241,6 @@ class LoanPosition(Model):
 _POSITION_EXAMPLE: Final = {
     "loan_id": "EXIM-NMG-2020-0117",
     "status": "repaying",
-    "zone": "manzhouli",
-    "credit_code": "91330100799655058B",
     "mode": "direct_loan",
     "term_months": 12,
     "matures_on": "2021-04-20",
@@ -270,9 +264,14 @@ class LoanExpected(Payload):
 
     TYPE: ClassVar[str] = "loan.expected.v1"
 
-    zone: ZoneCode = Field(description="Zone of the case", examples=["manzhouli"])
-    credit_code: CreditCode | None = Field(
-        default=None, description="Enterprise of the case; absent for a zone plan", examples=["91330100799655058B"]
+    revision: int = Field(
+        ge=1,
+        description="Version of the referral that was shortlisted",
+        examples=[1],
+        json_schema_extra=unit("versions"),
+    )
+    policy_version: PolicyVersion = Field(
+        description="Policy version under which it was shortlisted", examples=["2020-03-23"]
     )
 
 
