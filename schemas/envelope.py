@@ -6,8 +6,10 @@ register themselves by their type, so that a type exists in exactly one place.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +17,8 @@ P = TypeVar("P")
 
 EVENT_LIMIT = 256 * 1024
 """The largest payload of one event, in bytes as it travels."""
+
+_NOTHING_HELD: Final[Mapping[str, str]] = MappingProxyType({})
 
 _REGISTRY: dict[str, type[Payload]] = {}
 
@@ -60,9 +64,21 @@ class Event(Generic[P]):
 
     `time` is when it happened in the publisher's system (with offset); `subject` is the record's key;
     `correlation_id` is shared by all events of one case, `causation_id` names the event that led to this one.
+    `holders` never travels: it says which of the claims that an input needs are held already, and by which key.
     """
 
-    __slots__ = ("causation_id", "correlation_id", "data", "id", "source", "subject", "time", "traceparent", "type")
+    __slots__ = (
+        "causation_id",
+        "correlation_id",
+        "data",
+        "holders",
+        "id",
+        "source",
+        "subject",
+        "time",
+        "traceparent",
+        "type",
+    )
 
     def __init__(
         self,
@@ -85,6 +101,7 @@ class Event(Generic[P]):
         self.correlation_id = correlation_id
         self.causation_id = causation_id
         self.traceparent = traceparent
+        self.holders = _NOTHING_HELD
 
     def __repr__(self) -> str:
         return f"Event({self.type} {self.id} of {self.subject} from {self.source} at {self.time.isoformat()})"
