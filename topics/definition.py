@@ -141,7 +141,7 @@ class Topic(Entry):
     events: Annotated[frozenset[str], BeforeValidator(_event_types)] = frozenset()
 
     def accepts_source(self, source: str) -> bool:
-        """Whether a `ce_source` may write here. Carriers take any: what counts is the topic a record first came from."""
+        """Whether a `ce_source` may write here. Carriers take any: the topic a record first came from decides."""
         if self.kind in CARRIERS:
             return True
         return any(covers(prefix, source) for prefix in self.sources)

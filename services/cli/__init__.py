@@ -1,0 +1,24 @@
+"""The `kouan` command. Each command imports what it needs only when it runs, so that help and errors come at once."""
+
+from __future__ import annotations
+
+import typer
+
+from services.cli import case, publish, topics, worker
+
+app = typer.Typer(
+    name="kouan",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="口岸协作：商务与银行两侧的事件驱动系统 · Cooperation of commerce departments and Exim Bank branches, by events",
+)
+app.add_typer(topics.commands, name="topics")
+app.command("publish")(publish.publish)
+app.command("case")(case.show)
+app.command("worker")(worker.work)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
