@@ -7,7 +7,9 @@ register themselves by their type, so that a type exists in exactly one place.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -19,6 +21,8 @@ EVENT_LIMIT = 256 * 1024
 """The largest payload of one event, in bytes as it travels."""
 
 _NOTHING_HELD: Final[Mapping[str, str]] = MappingProxyType({})
+
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 _REGISTRY: dict[str, type[Payload]] = {}
 

@@ -139,6 +139,9 @@ class Aggregate:
     routes: input type -> decide function or Route.
     deadlines: all deadlines that the state asks for; the kit keeps its rows equal to it.
     due: decides what happens when a deadline fell due; `event.data` is the Deadline, `event.time` its due time.
+    claims: texts that only one state of all may hold at a time, for what must be unique across keys.
+    claims_wanted: the claims that an input asks about; `event.holders` then maps those that are held to their holder's
+        key. Should another worker take one meanwhile, the input is decided again.
     """
 
     name: str
@@ -152,6 +155,8 @@ class Aggregate:
     deadlines: Callable[[Any], Iterable[Deadline]] | None = None
     due: Callable[[Any, Event[Deadline], Any], Iterable[Output]] | None = None
     effects: tuple[Effect, ...] = ()
+    claims: Callable[[Any], Iterable[str]] | None = None
+    claims_wanted: Callable[[Any], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
