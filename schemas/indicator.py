@@ -20,9 +20,17 @@ def _figure(value: object) -> Decimal:
     """Exact or nothing, as with amounts; figures may be negative (a growth rate, a loss)."""
     text = format(value, "f") if isinstance(value, Decimal) else value
     if not isinstance(text, str):
-        raise PydanticCustomError("figure_not_text", "a figure is written as decimal text")
+        raise PydanticCustomError(
+            "figure_not_text",
+            "A figure is written as decimal text, in quotes.",
+            {"zh": "指标数值须写成带引号的十进制文本。"},
+        )
     if _FIGURE_PATTERN.fullmatch(text) is None:
-        raise PydanticCustomError("figure_form", "not a plain decimal of at most 15 digits and 6 decimal places")
+        raise PydanticCustomError(
+            "figure_form",
+            "Not a plain decimal of at most 15 digits and 6 decimal places; correct it.",
+            {"zh": "不是整数至多15位、小数至多6位的十进制数，请更正。"},
+        )
     return value if isinstance(value, Decimal) else Decimal(text)
 
 
@@ -77,5 +85,9 @@ class IndicatorReported(Payload):
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         if len({figure.name for figure in self.figures}) < len(self.figures):
-            raise PydanticCustomError("figure_repeated", "a figure stands twice under one name; report each name once")
+            raise PydanticCustomError(
+                "figure_repeated",
+                "A figure stands twice under one name; report each name once.",
+                {"zh": "同一指标名称重复出现，每个名称只报一次。"},
+            )
         return self
