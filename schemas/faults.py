@@ -38,10 +38,13 @@ def faults_of(error: ValidationError) -> tuple[Fault, ...]:
     below or, where it isn't there, from the error itself: its message in English, `zh` of its context in Chinese.
     """
     found: dict[tuple[str, str], Fault] = {}
+    within: set[str] = set()
     for one in error.errors(include_url=False):
         fault = _fault(one["type"], one["loc"], one["msg"], one["input"], one.get("ctx", {}))
         found.setdefault((fault.code, fault.pointer), fault)
-    return bounded(tuple(found.values()))
+        within.update(pointer_to(one["loc"][:depth]) for depth in range(len(one["loc"])))
+    # Pydantic does not count faulty items, and so calls a list too short that only holds something wrong.
+    return bounded(tuple(one for one in found.values() if one.code != "too_few" or one.pointer not in within))
 
 
 def bounded(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
