@@ -324,8 +324,11 @@ class RuleResult(Model):
         default=0, description="Points that it adds to the score", examples=[20], json_schema_extra=unit("points")
     )
     inputs: dict[str, JsonValue] = Field(
-        description="What the rule looked at, by name; null where the referral does not say. Amounts are decimal text",
+        description="What the rule looked at, by name; empty where it does not apply. Amounts are decimal text",
         examples=[{"ownership": "private"}],
+    )
+    missing: tuple[str, ...] = Field(
+        default=(), description="Names of inputs that the referral leaves open", examples=[["country"]]
     )
     failure: RuleFailure | None = Field(
         default=None, description="Why it could not be evaluated; absent otherwise", examples=["input_missing"]

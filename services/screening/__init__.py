@@ -1,0 +1,1 @@
+"""Joint screening of registered referrals by both sides."""

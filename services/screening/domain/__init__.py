@@ -1,0 +1,1 @@
+"""The rules of joint screening: pure, without I/O or clock."""

@@ -1,0 +1,57 @@
+"""What decisions look up: the calendar, the policy, the directory. Said as protocols; the adapters are outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from schemas.referral import Referral
+from schemas.screening import RuleResult
+from schemas.values import KeyArea, Side
+
+
+@dataclass(frozen=True, slots=True)
+class HardStop:
+    """A hard stop that a case meets, with its reason."""
+
+    code: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """What a policy version makes of a referral. `digest` is the SHA-256 of the version's file."""
+
+    version: str
+    digest: str
+    effective_from: date
+    score: int
+    hard_stops: tuple[HardStop, ...]
+    key_areas: tuple[KeyArea, ...]
+    rules: tuple[RuleResult, ...]
+
+
+class WorkingDays(Protocol):
+    """The official calendar."""
+
+    def after(self, moment: datetime, days: int) -> tuple[datetime, bool]:
+        """The end of the n-th working day after a moment, and whether that is provisional."""
+
+    def between(self, moment: datetime, end: datetime) -> int:
+        """How many working days lie after the moment's day, up to the day of `end`."""
+
+
+class Outlook(Protocol):
+    """The context of a decision."""
+
+    @property
+    def working_days(self) -> WorkingDays:
+        """The official calendar."""
+
+    def score(self, referral: Referral, on: date) -> Scoring:
+        """What the policy in force on a day makes of a referral. Never fails: see the results of its rules."""
+
+    def side_of_person(self, person: str, on: date) -> Side | None:
+        """The side for which the directory names a person on a day; None where it does not know the person."""
