@@ -13,7 +13,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
-from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.envelope import Model, Payload
@@ -246,8 +246,6 @@ class OpinionReason(Model):
 _SUPPORT_EXAMPLE: Final[list[JsonValue]] = [{"code": "sound_operation", "text": "企业连续三年盈利，订单充足。"}]
 _REASONS: Final = Field(
     default=(),
-    # An opposing opinion that leaves the field out must not pass.
-    validate_default=True,
     max_length=20,
     description="Why; required to oppose, welcome to support. Codes must fit the verdict",
     examples=[_SUPPORT_EXAMPLE],
@@ -261,6 +259,9 @@ _GIVEN_BY: Final = Field(description="Id of the person who answers for the opini
 
 class OpinionGiven(Payload):
     """A side gives its opinion on a case: once, by the deadline."""
+
+    # An opposing opinion that leaves its reasons out must not pass.
+    model_config = ConfigDict(validate_default=True)
 
     TYPE: ClassVar[str] = "opinion.given.v1"
 
