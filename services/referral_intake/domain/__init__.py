@@ -1,0 +1,1 @@
+"""The rules of intake: no I/O, no clock, no framework."""
