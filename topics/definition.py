@@ -175,6 +175,10 @@ class CatalogueError(Exception):
         super().__init__("\n".join(map(str, self.flaws)))
 
 
+class NotPublishableError(LookupError):
+    """An event type that no party writes."""
+
+
 class Catalogue:
     """All topics, checked against each other. Make one with `load_catalogue` or `Catalogue.of`."""
 
@@ -243,14 +247,15 @@ class Catalogue:
         """Where a party's system with this `ce_source` writes this event type.
 
         Raises:
-            LookupError: no topic takes the type at all, or none from this source.
+            NotPublishableError: no topic of the parties takes the type.
+            LookupError: none takes it from this source.
         """
         takers = [t for t in self.topics.values() if t.kind in PUBLISHED and event_type in t.events]
         for topic in takers:
             if topic.accepts_source(source):
                 return topic
         if not takers:
-            raise LookupError(f"no topic for publishers takes {event_type}")
+            raise NotPublishableError(f"{event_type} is not for publishers: no input or reference topic takes it")
         allowed = ", ".join(prefix for topic in takers for prefix in topic.sources)
         raise LookupError(f"{event_type} is taken from sources under {allowed}, not from {source}")
 
@@ -432,11 +437,13 @@ def _flaws_of_sources(topic: Topic) -> Iterator[Flaw]:
 
 def _flaws_of_placement(topic: Topic) -> Iterator[Flaw]:
     file = _file(topic)
-    foreign = topic.kind in (Kind.INPUT, Kind.REDRIVE)
+    foreign = topic.kind is Kind.INPUT
     if foreign and topic.redistributed_by not in topic.readers:
-        yield Flaw(file, "redistributed_by", f"name the one reader that puts misplaced records right: {topic.readers}")
+        yield Flaw(
+            file, "redistributed_by", f"name one reader that puts misplaced records right: {list(topic.readers)}"
+        )
     if not foreign and topic.redistributed_by is not None:
-        yield Flaw(file, "redistributed_by", f"kind {topic.kind} needs none: only foreign clients misplace records")
+        yield Flaw(file, "redistributed_by", f"kind {topic.kind} has none: foreign clients write inputs alone")
 
 
 def _flaws_of_services(topics: list[Topic]) -> Iterator[Flaw]:

@@ -94,7 +94,7 @@ class Plan:
         return not (self.creations or self.adjustments or self.conflicts)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The plan has conflicts, so none of it was applied."""
 
 
@@ -197,12 +197,12 @@ def apply(plan: Plan, admin: KafkaAdminClient) -> None:
     Safe to repeat, and safe beside another `apply`: a topic that exists by now is left to the next plan.
 
     Raises:
-        Refused: the plan has conflicts; nothing was changed.
+        RefusedError: the plan has conflicts; nothing was changed.
         ClusterError: the cluster refused something; the rest was done.
         kafka.errors.KafkaError: the cluster can't be asked, or new topics got no leader in time.
     """
     if plan.conflicts:
-        raise Refused("; ".join(conflict.topic.name for conflict in plan.conflicts))
+        raise RefusedError("; ".join(conflict.topic.name for conflict in plan.conflicts))
     reasons = [*_create(plan.creations, admin), *_adjust(plan.adjustments, admin)]
     if reasons:
         raise ClusterError(reasons)

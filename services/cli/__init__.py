@@ -11,7 +11,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="口岸协作：商务与银行两侧的事件驱动系统 · Cooperation of commerce departments and Exim Bank branches, by events",
+    help="口岸协作：商务与银行两侧以事件协同 · Commerce departments and Exim Bank branches, working together by events",
 )
 app.add_typer(topics.commands, name="topics")
 app.command("publish")(publish.publish)

@@ -1,3 +1,341 @@
-"""placeholder"""
+"""`kouan case`: the whole time line of one case, read from the topics."""
+
 from __future__ import annotations
-def show(case_id: str) -> None: ...
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.terminal import (
+    ANSWER_WITHIN_MS,
+    DEFAULT_SERVERS,
+    BootstrapServers,
+    Exit,
+    err,
+    fail,
+    fail_unreachable,
+    out,
+    quieten_clients,
+    short,
+)
+
+if TYPE_CHECKING:
+    from kafka import KafkaConsumer
+    from kafka.structs import TopicPartition
+
+    from schemas.envelope import Event
+    from topics.definition import Catalogue
+
+CASE_KEYS = frozenset({"referral_id", "referral_id_or_zone"})
+"""Names of the catalogue's keys under which a case's id stands."""
+
+_CHINA = timezone(timedelta(hours=8))
+_STALLED_AFTER_S = 30
+
+_TELLING = (
+    *("verdict", "code", "reason_code", "level", "level_before", "refused_type", "duplicate_of", "state", "grade"),
+    *("reason", "recipient", "name", "score", "amount", "currency", "loan_id", "hold_id", "notice_id", "side", "due"),
+    *("zh", "text"),
+)
+"""Fields worth a glance in one table row, the most telling first; `--json` shows everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that stands on the topics about the case.
+
+    `event` is None where the record can't be read as an event; `problem` then says why, or why it is a dead letter.
+    `repeats` counts further records with the same source and id.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    time: datetime
+    source: str
+    type: str
+    id: str
+    event: Event[Any] | None = None
+    problem: str = ""
+    dead_letter: bool = False
+    repeats: int = 0
+    body: Any = field(default=None, compare=False)
+
+
+def show(
+    case_id: Annotated[
+        str, typer.Argument(metavar="ID", help="案件编号，即推荐编号 · the case, that is the referral's id")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="以 JSON 输出全部内容 · everything, as JSON")] = False,
+    bootstrap_servers: BootstrapServers = DEFAULT_SERVERS,
+) -> None:
+    """从各主题读出案件的完整时间线 · Show all that happened to a case, read from the topics."""
+    from services.registry import load_contracts
+    from topics.definition import load_catalogue
+
+    load_contracts()
+    steps = time_line(read_steps(case_id, load_catalogue(), bootstrap_servers))
+    if not steps:
+        fail(
+            Exit.UNKNOWN_CASE,
+            f"各主题中没有案件 {case_id} 的记录。请核对编号（区分大小写）。",
+            f"No topic holds anything about case {case_id}. Check the id; capitals matter.",
+        )
+    if as_json:
+        _show_json(case_id, steps)
+    else:
+        _show_table(case_id, steps)
+
+
+def time_line(steps: Iterable[Step]) -> list[Step]:
+    """Repeats dropped (by source and id; dead letters apart), in order of time, causes before what they caused."""
+    first: dict[tuple[str, str, bool], Step] = {}
+    for step in steps:
+        ident = (step.source, step.id, step.dead_letter)
+        known = first.get(ident)
+        first[ident] = step if known is None else replace(known, repeats=known.repeats + 1)
+    depth = _depths(first.values())
+    return sorted(
+        first.values(),
+        key=lambda step: (step.time, step.dead_letter, depth.get(step.id, 0), step.topic, step.partition, step.offset),
+    )
+
+
+def _depths(steps: Iterable[Step]) -> dict[str, int]:
+    """How many events of the time line led to each one: its distance from an event without a known cause."""
+    causes = {step.id: step.event.causation_id for step in steps if step.event is not None and not step.dead_letter}
+    depths: dict[str, int] = {}
+    for id in causes:
+        chain: list[str] = []
+        at: str | None = id
+        # Ids come from outside: two that name each other as their cause must not hang the command.
+        while at is not None and at in causes and at not in depths and at not in chain:
+            chain.append(at)
+            at = causes[at]
+        base = depths[at] + 1 if at in depths else 0
+        for distance, link in enumerate(reversed(chain)):
+            depths[link] = base + distance
+    return depths
+
+
+def read_steps(case_id: str, catalogue: Catalogue, servers: str) -> list[Step]:
+    """All records with this key: of each topic the one partition it belongs to, of dead letters every partition.
+
+    A dead letter keeps the partition number it came on, which a foreign client may have chosen.
+    """
+    from kafka import KafkaConsumer
+    from kafka.errors import KafkaError, KafkaTimeoutError
+
+    quieten_clients()
+    try:
+        consumer = KafkaConsumer(
+            bootstrap_servers=servers.split(","),
+            bootstrap_timeout_ms=ANSWER_WITHIN_MS,
+            client_id="kouan-case",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+        )
+    except KafkaTimeoutError:
+        fail_unreachable(servers)
+    except (KafkaError, ValueError, OSError) as error:
+        fail_unreachable(servers, short(error))
+    try:
+        places = _places(case_id.encode(), catalogue, consumer)
+        return [
+            _step(record, dead_letters=places[key]) for key, record in _matching(case_id.encode(), places, consumer)
+        ]
+    except KafkaError as error:
+        fail_unreachable(servers, short(error))
+    finally:
+        consumer.close(autocommit=False)
+
+
+def _places(key: bytes, catalogue: Catalogue, consumer: KafkaConsumer) -> dict[TopicPartition, bool]:
+    """The partitions to read, each with whether dead letters stand there."""
+    from kafka.structs import TopicPartition
+
+    from services.kit.partitioning import partition_of
+    from topics.definition import Kind
+
+    there = consumer.topics()
+    places: dict[TopicPartition, bool] = {}
+    for topic in catalogue.topics.values():
+        if topic.name not in there:
+            continue
+        partitions = consumer.partitions_for_topic(topic.name) or set()
+        if topic.kind is Kind.DEAD_LETTERS:
+            places.update({TopicPartition(topic.name, number): True for number in partitions})
+        elif topic.key.name in CASE_KEYS and partitions:
+            places[TopicPartition(topic.name, partition_of(key, len(partitions)))] = False
+    if not places:
+        fail(
+            Exit.BROKER,
+            "集群上没有目录中的任何主题。请先运行 kouan topics apply。",
+            "The cluster has none of the catalogue's topics. Run `kouan topics apply` first.",
+        )
+    return places
+
+
+def _matching(
+    key: bytes, places: Mapping[TopicPartition, bool], consumer: KafkaConsumer
+) -> Iterator[tuple[TopicPartition, Any]]:
+    """The records with this key, up to where the partitions ended when reading began."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    consumer.assign(list(places))
+    begins, ends = consumer.beginning_offsets(list(places)), consumer.end_offsets(list(places))
+    consumer.seek_to_beginning(*places)
+    console = err()
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        total = sum(ends.values()) - sum(begins.values())
+        task = progress.add_task("读取 reading", total=total)
+        yield from _read_to(ends, key, consumer, lambda count: progress.advance(task, count))
+
+
+def _read_to(
+    ends: Mapping[TopicPartition, int], key: bytes, consumer: KafkaConsumer, advance: Callable[[int], object]
+) -> Iterator[tuple[TopicPartition, Any]]:
+    import time
+
+    from kafka.errors import KafkaTimeoutError
+
+    heard = time.monotonic()
+    left = {place for place, end in ends.items() if consumer.position(place) < end}
+    while left:
+        for place, records in consumer.poll(timeout_ms=500, max_records=5000).items():
+            heard = time.monotonic()
+            advance(len(records))
+            for record in records:
+                if record.key == key and record.offset < ends[place]:
+                    yield place, record
+        left = {place for place in left if consumer.position(place) < ends[place]}
+        if time.monotonic() - heard > _STALLED_AFTER_S:
+            raise KafkaTimeoutError(f"nothing came for {_STALLED_AFTER_S} s from {', '.join(p.topic for p in left)}")
+
+
+def _step(record: Any, *, dead_letters: bool) -> Step:
+    """What a record says, whatever state it is in."""
+    from schemas.codec import DecodeError, PayloadError, decode
+
+    headers = [(name, value) for name, value in record.headers if value is not None]
+    named = {name: value.decode("utf-8", "replace") for name, value in headers}
+    stamped = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    place = f"{record.topic}/{record.partition}/{record.offset}"
+    base = Step(
+        record.topic,
+        record.partition,
+        record.offset,
+        stamped,
+        named.get("ce_source", ""),
+        named.get("ce_type", ""),
+        named.get("ce_id") or place,
+    )
+    if dead_letters:
+        problem = f"{named.get('kouan_reason', '')}: {named.get('kouan_text', '')}"
+        letter = named.get("kouan_dead_letter_id", place)
+        return replace(base, dead_letter=True, id=letter, problem=problem)
+    try:
+        event = decode(record.key, record.value, headers)
+    except PayloadError as error:
+        event = error.event
+        told = "; ".join(f"{fault.pointer or '/'} {fault.zh}" for fault in error.faults)
+        return replace(_of_event(base, event), event=event, problem=told, body=error.body)
+    except DecodeError as error:
+        return replace(base, problem=f"{error.code}: {error.text}")
+    return replace(_of_event(base, event), event=event, body=event.data.model_dump(mode="json", exclude_none=True))
+
+
+def _of_event(base: Step, event: Event[Any]) -> Step:
+    return replace(base, time=event.time.astimezone(UTC), source=event.source, type=event.type, id=event.id)
+
+
+def _show_json(case_id: str, steps: list[Step]) -> None:
+    import json
+
+    typer.echo(json.dumps({"case": case_id, "steps": [_as_json(step) for step in steps]}, ensure_ascii=False, indent=2))
+
+
+def _as_json(step: Step) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "time": step.time.isoformat(),
+        "type": step.type,
+        "source": step.source,
+        "id": step.id,
+        "topic": step.topic,
+        "partition": step.partition,
+        "offset": step.offset,
+        "repeats": step.repeats,
+        "dead_letter": step.dead_letter,
+    }
+    if step.event is not None:
+        told |= {
+            "correlationid": step.event.correlation_id,
+            "causationid": step.event.causation_id,
+            "traceparent": step.event.traceparent,
+        }
+    if step.problem:
+        told["problem"] = step.problem
+    if step.body is not None:
+        told["data"] = step.body
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _show_table(case_id: str, steps: list[Step]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("时间 Time (+08:00)", no_wrap=True)
+    table.add_column("事件 Event", overflow="fold")
+    table.add_column("来源 Source", overflow="fold")
+    table.add_column("内容 What", overflow="fold", ratio=1)
+    for step in steps:
+        moment = step.time.astimezone(_CHINA).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(moment, _what_happened(step), Text(step.source.removeprefix("//")), Text(summary(step)))
+    console = out()
+    console.print(f"案件 Case [bold]{case_id}[/] · {len(steps)} 件事 steps")
+    console.print(table)
+
+
+def _what_happened(step: Step) -> Any:
+    from rich.text import Text
+
+    name = step.type.rsplit(".v", 1)[0] or "?"
+    again = f" ×{step.repeats + 1}" if step.repeats else ""
+    if step.dead_letter:
+        return Text(f"死信 dead letter\n{name}{again}", style="red")
+    ours = step.source.startswith("//kouan/")
+    return Text(name + again, style="red" if step.problem else "" if ours else "cyan")
+
+
+def summary(step: Step) -> str:
+    """What a step says in a line or two: its problem, or its most telling fields."""
+    if step.problem:
+        return _cut(step.problem, 240)
+    found: dict[str, str] = {}
+    _glean(step.body, found)
+    return " · ".join(_cut(found[name], 60) for name in _TELLING if name in found)
+
+
+def _glean(node: Any, found: dict[str, str]) -> None:
+    """The first scalar of each name, outer ones before inner ones."""
+    if isinstance(node, list):
+        node = node[0] if node else None
+    if not isinstance(node, dict):
+        return
+    for name, value in node.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            found.setdefault(name, str(value))
+    for value in node.values():
+        _glean(value, found)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

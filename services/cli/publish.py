@@ -1,4 +1,4 @@
-"""`kouan publish`: a file of events onto the topics their publishers may write, all checked before the first is sent."""
+"""`kouan publish`: a file of events onto the topics of their publishers, all checked before the first is sent."""
 
 from __future__ import annotations
 
@@ -34,8 +34,14 @@ if TYPE_CHECKING:
 CONFIRM_WITHIN_MS = 30_000
 """How long the broker may take to confirm a record before it counts as unconfirmed."""
 
+_SHOWN = 20
+"""So many unconfirmed records are listed: all of them are sent again with the file anyway."""
+
 _ATTRIBUTES = frozenset(
-    "specversion id source type time subject datacontenttype dataschema correlationid causationid traceparent data".split()
+    {
+        *("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"),
+        *("correlationid", "causationid", "traceparent", "data"),
+    }
 )
 
 _IN_CHINESE = {
@@ -150,7 +156,9 @@ def _check(
         return [*strange, LineFault(number, "", error.code, _IN_CHINESE.get(error.code, error.text), error.text)]
     except PayloadError as error:
         inner = [LineFault(number, f"/data{f.pointer}", f.code, f.zh, f.en) for f in error.faults]
-        return [*strange, *_misplaced(number, error.event, catalogue), *inner]
+        placing = _misplaced(number, error.event, catalogue)
+        # What our own services say has a contract too, but its faults would not help anybody who may not publish it.
+        return [*strange, *placing, *([] if any(fault.pointer == "/type" for fault in placing) else inner)]
     faults = [*strange, *_misplaced(number, event, catalogue)]
     try:
         key, value, headers = to_binary(event)
@@ -174,7 +182,7 @@ def _check(
 
 
 def _unknown_attributes(number: int, text: bytes) -> list[LineFault]:
-    """Attributes that would be lost on the way, most of them misspelt. What is not JSON at all is reported elsewhere."""
+    """Attributes that would be lost on the way, most of them misspelt. A line that is no JSON is reported elsewhere."""
     from pydantic_core import from_json
 
     try:
@@ -195,10 +203,15 @@ def _unknown_attributes(number: int, text: bytes) -> list[LineFault]:
 
 
 def _misplaced(number: int, event: Event[Any], catalogue: Catalogue) -> list[LineFault]:
+    from topics.definition import NotPublishableError
+
     try:
         catalogue.topic_of_publisher(event.source, event.type)
+    except NotPublishableError as error:
+        zh = f"{event.type} 由本系统的服务写出，不能由外部发布，请核对 type。"
+        return [LineFault(number, "/type", "not-publishable", zh, str(error))]
     except LookupError as error:
-        zh = f"来源 {event.source} 不能发布 {event.type}，请核对 source 与 type。"
+        zh = f"来源 {event.source} 不能发布 {event.type}，请核对 source。"
         return [LineFault(number, "/source", "not-allowed", zh, str(error.args[0]))]
     return []
 
@@ -214,8 +227,8 @@ def _publish(records: Sequence[Record], servers: str) -> None:
         fail(
             Exit.BROKER,
             f"{len(unconfirmed)} 个事件未得到确认，见上。请检查 Kafka 后重新发布同一文件：重复的事件会被识别。",
-            f"{len(unconfirmed)} of {len(records)} events were not confirmed, see above. Check the broker, then publish "
-            "the same file again: repeats are recognised.",
+            f"{len(unconfirmed)} of {len(records)} events were not confirmed, see above. Check the broker, then "
+            "publish the same file again: repeats are recognised.",
         )
     _show_counts(records)
     spent = time.monotonic() - started
@@ -234,10 +247,8 @@ def _require_topics(names: set[str], servers: str) -> None:
         )
 
 
-def deliver(
-    records: Sequence[Record], servers: str, advance: Callable[[], object] = lambda: None
-) -> list[Unconfirmed]:
-    """Publish in order, wait for every confirmation, and return what got none. `advance` is called at each confirmation.
+def deliver(records: Sequence[Record], servers: str, advance: Callable[[], object] = lambda: None) -> list[Unconfirmed]:
+    """Publish in order and wait for every confirmation, calling `advance` at each; returns what got none.
 
     Idempotent producer, `acks=all`, partitions by murmur2 of the key: records of one key keep their order.
     """
@@ -265,45 +276,81 @@ def deliver(
     try:
         return _send_all(producer, records, advance)
     finally:
-        producer.close(timeout=5)
+        _close(producer)
 
 
 def _send_all(producer: Any, records: Sequence[Record], advance: Callable[[], object]) -> list[Unconfirmed]:
     from kafka.errors import KafkaError
 
     sent: list[tuple[Record, Any]] = []
+    confirmed = _Counter(advance)
     stopped = ""
     for record in records:
         try:
             future = producer.send(record.topic, record.value, record.key, record.headers)
         except KafkaError as error:
-            stopped = f"not sent: {error}"
+            stopped = f"not sent: {short(error)}"
             break
-        future.add_callback(lambda _: advance())
+        future.add_callback(confirmed)
         sent.append((record, future))
-    try:
-        producer.flush(timeout=CONFIRM_WITHIN_MS / 1000 + 5)
-    except KafkaError as error:
-        stopped = stopped or f"not confirmed in time: {error}"
+    _await_confirmations(producer, confirmed)
+    late = f"not confirmed within {CONFIRM_WITHIN_MS // 1000} s"
     failed = [
-        Unconfirmed(record, str(future.exception) if future.is_done else stopped or "not confirmed in time")
+        Unconfirmed(record, short(future.exception) if future.is_done else late)
         for record, future in sent
         if not future.succeeded()
     ]
     return failed + [Unconfirmed(record, stopped) for record in records[len(sent) :]]
 
 
-def _progress() -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+class _Counter:
+    """Counts confirmations; called on the client's own thread."""
 
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err(),
-        transient=True,
-    )
+    def __init__(self, advance: Callable[[], object]) -> None:
+        self.count = 0
+        self._advance = advance
+
+    def __call__(self, _: object) -> None:
+        self.count += 1
+        self._advance()
+
+
+def _await_confirmations(producer: Any, confirmed: _Counter) -> None:
+    """Wait until all is settled, or until nothing was confirmed for `CONFIRM_WITHIN_MS`.
+
+    The client's own delivery timeout is not enough: it is not looked at while the client waits for a producer id from a
+    broker that has stalled.
+    """
+    from kafka.errors import KafkaTimeoutError
+
+    count, since = confirmed.count, time.monotonic()
+    while time.monotonic() - since < CONFIRM_WITHIN_MS / 1000:
+        try:
+            producer.flush(timeout=1)
+            return
+        except KafkaTimeoutError:
+            if confirmed.count != count:
+                count, since = confirmed.count, time.monotonic()
+
+
+def _close(producer: Any) -> None:
+    """Close the producer even if a broker has stalled: the client's own `close` would first wait, then raise."""
+    from kafka.errors import KafkaError
+
+    try:
+        producer.close(timeout=1)
+    except KafkaError:
+        producer._sender.force_close()
+        producer._sender.join(5)
+        producer.close(timeout=5)
+
+
+def _progress() -> Progress:
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = err()
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _show_faults(faults: Sequence[LineFault]) -> None:
@@ -317,9 +364,7 @@ def _show_faults(faults: Sequence[LineFault]) -> None:
     table.add_column("代码 Code", overflow="fold")
     table.add_column("问题 What is wrong", overflow="fold", ratio=1)
     for fault in faults:
-        table.add_row(
-            str(fault.line), Text(fault.pointer or "/"), Text(fault.code), Text(f"{fault.zh}\n{fault.en}")
-        )
+        table.add_row(str(fault.line), Text(fault.pointer or "/"), Text(fault.code), Text(f"{fault.zh}\n{fault.en}"))
     err().print(table)
 
 
@@ -331,10 +376,12 @@ def _show_unconfirmed(unconfirmed: Sequence[Unconfirmed]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for title in ("行 Line", "事件 Event", "主题 Topic", "原因 Reason"):
         table.add_column(title, overflow="fold")
-    for entry in unconfirmed:
+    for entry in unconfirmed[:_SHOWN]:
         record = entry.record
         table.add_row(str(record.line), Text(record.id), record.topic, Text(entry.reason))
     err().print(table)
+    if len(unconfirmed) > _SHOWN:
+        err().print(f" … 另有 {len(unconfirmed) - _SHOWN} 个 more")
 
 
 def _show_counts(records: Sequence[Record]) -> None:

@@ -88,7 +88,7 @@ def _show(wanted: Plan, state: ClusterState) -> None:
     if wanted.shortfalls:
         fewest = min(shortfall.replication for shortfall in wanted.shortfalls)
         console.print(
-            f"[yellow]注意[/] {len(wanted.shortfalls)} 个主题的副本少于目录要求（最少 {fewest} 个），不足以容忍节点故障。\n"
+            f"[yellow]注意[/] {len(wanted.shortfalls)} 个主题副本不足（最少 {fewest} 个），节点故障时可能丢失数据。\n"
             f"[yellow]Note[/]  {len(wanted.shortfalls)} topics have fewer replicas than the catalogue asks for "
             f"(as few as {fewest}): a lost broker can lose data."
         )

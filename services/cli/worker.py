@@ -18,7 +18,11 @@ def work(
     """运行一个服务的工作进程 · Run the worker of one service; settings come from KOUAN_… in the environment."""
     if service not in SERVICES:
         names = ", ".join(SERVICES)
-        fail(Exit.USAGE, f"没有名为 {service} 的服务；可选：{names}。", f"There is no service {service}; choose of: {names}.")
+        fail(
+            Exit.USAGE,
+            f"没有名为 {service} 的服务；可选：{names}。",
+            f"There is no service {service}; choose of: {names}.",
+        )
     from services.kit.worker import run
 
     run(service)
