@@ -7,9 +7,7 @@ register themselves by their type, so that a type exists in exactly one place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
