@@ -20,8 +20,6 @@ EVENT_LIMIT = 256 * 1024
 
 _NOTHING_HELD: Final[Mapping[str, str]] = MappingProxyType({})
 
-_NOBODY: Mapping[str, str] = MappingProxyType({})
-
 _REGISTRY: dict[str, type[Payload]] = {}
 
 
