@@ -96,7 +96,9 @@ class Entry(Payload):
     def _period_runs_forward(self) -> Self:
         if self.valid_to is not None and self.valid_to < self.valid_from:
             raise PydanticCustomError(
-                "period_backwards", "valid_to lies before valid_from; correct one of the two dates"
+                "period_backwards",
+                "valid_to lies before valid_from; correct one of the two dates.",
+                {"zh": "valid_to 早于 valid_from，请更正其中一个日期。"},
             )
         return self
 
@@ -193,25 +195,35 @@ class PersonEntered(Entry):
     @model_validator(mode="after")
     def _unit_fits_role(self) -> Self:
         units = {PersonRole.DEPARTMENT: "province", PersonRole.ZONE: "zone", PersonRole.BRANCH: "branch"}
-        given = [name for name in units.values() if getattr(self, name) is not None]
-        wanted = [units[self.role]] if self.role in units else []
+        given = {name for name in units.values() if getattr(self, name) is not None}
+        wanted = {units[self.role]} if self.role in units else set()
         if given != wanted:
+            named, asked = ", ".join(sorted(given)) or "-", ", ".join(wanted) or "-"
             raise PydanticCustomError(
                 "unit_not_of_role",
-                "a person of role {role} names exactly: {wanted}; given: {given}",
-                {"role": self.role.value, "wanted": ", ".join(wanted) or "-", "given": ", ".join(given) or "-"},
+                "A person of role {role} names exactly: {wanted}; given: {given}. Correct role or unit.",
+                {
+                    "role": self.role.value,
+                    "wanted": asked,
+                    "given": named,
+                    "zh": f"角色为 {self.role.value} 的联系人只应填写：{asked}；实际填写：{named}。请更正。",
+                },
             )
         if (self.role is PersonRole.BRANCH) != (self.side is Side.BANK) and self.role is not PersonRole.HEADQUARTERS:
             raise PydanticCustomError(
                 "role_not_of_side",
-                "role {role} is not one of the side {side}; branches are the bank's, departments and zones commerce's",
-                {"role": self.role.value, "side": self.side.value},
+                "Role {role} is not one of the side {side}: branches are the bank's, departments and zones commerce's.",
+                {
+                    "role": self.role.value,
+                    "side": self.side.value,
+                    "zh": f"{self.side.value} 没有 {self.role.value} 角色：分行属于银行侧，其余属于商务侧。请更正。",
+                },
             )
         return self
 
 
 class PartnerEntered(Entry):
-    """A commercial bank, insurer or guarantee fund that may join a loan. Entered by the headquarters of either side."""
+    """A commercial bank, insurer or guarantee fund that may join a loan. Entered by the bank side's headquarters."""
 
     TYPE = "directory.partner_entered.v1"
     KIND = "partner"

@@ -69,14 +69,12 @@ class _Shelf:
 
 
 def _may_enter(side: Side | None, entry: Entry) -> bool:
-    """Whether a side may enter this: zones and departments are of commerce, branches of the bank, persons its own."""
+    """Whether a side may enter this: zones and departments are of commerce, branches and partners of the bank."""
     if isinstance(entry, ZoneEntered | DepartmentEntered):
         return side is Side.COMMERCE
-    if isinstance(entry, BranchEntered):
-        return side is Side.BANK
     if isinstance(entry, PersonEntered):
         return side is entry.side
-    return side is not None
+    return side is Side.BANK
 
 
 class Directory:

@@ -1,0 +1,1 @@
+"""Liaison: tells the named persons of both sides what concerns them, and asks until someone has taken note."""

@@ -1,0 +1,175 @@
+"""The words for codes, in both languages, and how amounts, days and moments are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from schemas.directory import PersonRole
+from schemas.reference import CHINA_TIME
+from schemas.referral import DuplicateRule, WithdrawalCode
+from schemas.risk import RiskSubject, WarningLevel
+from schemas.screening import Finality
+from schemas.values import Currency, FinancingNeed, KeyArea, Lane, Money, Side, SubjectKind
+from services.liaison.domain.context import Pair
+
+LABELS: Final[Mapping[type[StrEnum], Mapping[str, Pair]]] = {
+    Side: {
+        Side.COMMERCE: Pair("商务侧", "commerce side"),
+        Side.BANK: Pair("银行侧", "bank side"),
+    },
+    Lane: {
+        Lane.RESUMPTION: Pair("复工复产通道", "resumption lane"),
+        Lane.ORDINARY: Pair("普通通道", "ordinary lane"),
+    },
+    SubjectKind: {
+        SubjectKind.ENTERPRISE: Pair("企业", "enterprise"),
+        SubjectKind.PROJECT: Pair("项目", "project"),
+        SubjectKind.ZONE_PLAN: Pair("合作区“小组团”方案", "zone plan"),
+    },
+    KeyArea: {
+        KeyArea.CLUSTER_DEVELOPMENT: Pair("“小组团”滚动开发", "cluster development"),
+        KeyArea.INDUSTRIAL_TRANSFER: Pair("承接产业转移", "industrial transfer"),
+        KeyArea.BORDER_TRADE_CHAIN: Pair("边境贸易产业链", "border trade chain"),
+        KeyArea.MARKET_DIVERSIFICATION: Pair("市场多元化", "market diversification"),
+        KeyArea.TWO_WAY_INVESTMENT: Pair("“引进来”和“走出去”", "two-way investment"),
+    },
+    FinancingNeed: {
+        FinancingNeed.WORKING_CAPITAL: Pair("流动资金", "working capital"),
+        FinancingNeed.PLANT_CONSTRUCTION: Pair("厂房建设", "plant construction"),
+        FinancingNeed.EQUIPMENT_PURCHASE: Pair("设备购置", "equipment purchase"),
+        FinancingNeed.ZONE_INFRASTRUCTURE: Pair("合作区基础设施", "zone infrastructure"),
+        FinancingNeed.WAREHOUSING_LOGISTICS: Pair("仓储物流", "warehousing and logistics"),
+        FinancingNeed.CROSS_BORDER_ECOMMERCE: Pair("跨境电商", "cross-border e-commerce"),
+        FinancingNeed.FARM_PRODUCE_IMPORT: Pair("农产品进口", "import of farm produce"),
+        FinancingNeed.KEY_EQUIPMENT_TECHNOLOGY_IMPORT: Pair(
+            "关键设备和技术进口", "import of key equipment and technology"
+        ),
+        FinancingNeed.EMERGING_MARKET_EXPORT: Pair("对新兴市场出口", "export to emerging markets"),
+        FinancingNeed.INBOUND_INVESTMENT: Pair("引进投资", "inbound investment"),
+        FinancingNeed.OUTBOUND_INVESTMENT: Pair("境外投资", "outbound investment"),
+    },
+    WithdrawalCode: {
+        WithdrawalCode.NO_LONGER_NEEDED: Pair("不再需要", "no longer needed"),
+        WithdrawalCode.FINANCED_ELSEWHERE: Pair("已从他处融资", "financed elsewhere"),
+        WithdrawalCode.SUBMITTED_IN_ERROR: Pair("误报", "submitted in error"),
+        WithdrawalCode.ENTERPRISE_REQUEST: Pair("应企业要求", "at the enterprise's request"),
+        WithdrawalCode.CONSENT_REVOKED: Pair("企业撤回授权", "consent revoked"),
+        WithdrawalCode.OTHER: Pair("其他", "other"),
+    },
+    DuplicateRule: {
+        DuplicateRule.ENTERPRISE_NEED_ZONE: Pair(
+            "同一企业、同一合作区、同一融资需求", "same enterprise, zone and financing need"
+        ),
+        DuplicateRule.SAME_PROJECT: Pair("同一项目", "same project"),
+        DuplicateRule.SAME_ZONE_PLAN: Pair("同一合作区方案", "same zone plan"),
+    },
+    Finality: {
+        Finality.REPAIRABLE: Pair("可补正后重新推荐", "repairable; may be referred again"),
+        Finality.FINAL: Pair("终局", "final"),
+    },
+    WarningLevel: {
+        WarningLevel.BLUE: Pair("蓝色", "blue"),
+        WarningLevel.YELLOW: Pair("黄色", "yellow"),
+        WarningLevel.ORANGE: Pair("橙色", "orange"),
+        WarningLevel.RED: Pair("红色", "red"),
+    },
+    RiskSubject: {
+        RiskSubject.CASE: Pair("案件", "case"),
+        RiskSubject.ZONE: Pair("合作区", "zone"),
+        RiskSubject.ENTERPRISE: Pair("企业", "enterprise"),
+        RiskSubject.PROJECT: Pair("项目", "project"),
+    },
+    PersonRole: {
+        PersonRole.HEADQUARTERS: Pair("总部", "headquarters"),
+        PersonRole.DEPARTMENT: Pair("省级商务主管部门", "provincial commerce department"),
+        PersonRole.ZONE: Pair("合作区", "zone"),
+        PersonRole.BRANCH: Pair("分行", "branch"),
+    },
+    Currency: {
+        Currency.CNY: Pair("人民币", "CNY"),
+        Currency.USD: Pair("美元", "USD"),
+    },
+}
+
+TITLES: Final[Mapping[str, Pair]] = {
+    "case_registered": Pair("案件登记", "Case registered"),
+    "case_amended": Pair("推荐内容变更", "Referral amended"),
+    "case_withdrawn": Pair("推荐撤回", "Referral withdrawn"),
+    "referral_rejected": Pair("推荐未予登记", "Referral rejected"),
+    "referral_duplicate": Pair("推荐重复", "Duplicate referral"),
+    "screening_opened": Pair("共同筛选启动，请发表意见", "Joint screening open, your opinion is wanted"),
+    "case_shortlisted": Pair("列入拟支持对象名单", "Case shortlisted"),
+    "case_declined": Pair("未通过共同筛选", "Case declined"),
+    "case_expired": Pair("共同筛选逾期", "Joint screening expired"),
+    "case_held": Pair("案件暂停办理", "Case held"),
+    "case_released": Pair("案件暂停解除", "Hold released"),
+    "step_refused": Pair("办理事项被拒", "Step refused"),
+    "loan_approved": Pair("贷款获批", "Loan approved"),
+    "loan_declined": Pair("贷款未获批准", "Loan declined"),
+    "loan_disbursed": Pair("贷款发放", "Loan disbursed"),
+    "loan_overdue": Pair("贷款逾期", "Loan overdue"),
+    "loan_extended": Pair("贷款展期", "Loan extended"),
+    "loan_settled": Pair("贷款结清", "Loan settled"),
+    "loan_written_off": Pair("贷款核销", "Loan written off"),
+    "warning_raised": Pair("风险预警", "Risk warning"),
+    "warning_raised_further": Pair("风险预警升级", "Risk warning raised further"),
+    "warning_cleared": Pair("风险预警解除", "Risk warning cleared"),
+    "limit_breached": Pair("合作区敞口超限", "Zone limit breached"),
+    "no_liaison_person": Pair("缺少对口联系人", "No liaison person named"),
+    "not_delivered": Pair("通知未能送达", "Notice not delivered"),
+    "not_acknowledged": Pair("通知逾期未确认", "Notice not acknowledged in time"),
+}
+"""What each template is about, as subject lines and lists say it."""
+
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
+
+def label(code: StrEnum) -> Pair:
+    """The words for a code."""
+    return LABELS[type(code)][code]
+
+
+def listed(pairs: Iterable[Pair]) -> Pair:
+    """Several words in a row; a dash where there are none."""
+    several = tuple(pairs)
+    return Pair("、".join(one.zh for one in several) or "—", ", ".join(one.en for one in several) or "–")
+
+
+def written_sum(amount: Decimal, currency: Currency) -> Pair:
+    """An amount with its currency: 人民币 5,000,000.00 元 / CNY 5,000,000.00."""
+    name = label(currency)
+    return Pair(f"{name.zh} {amount:,.2f} 元", f"{name.en} {amount:,.2f}")
+
+
+def written_money(money: Money) -> Pair:
+    """Like `written_sum`."""
+    return written_sum(money.amount, money.currency)
+
+
+def written_day(day: date) -> Pair:
+    """A calendar day: 2020年4月1日 / 1 April 2020."""
+    return Pair(f"{day.year}年{day.month}月{day.day}日", f"{day.day} {_MONTHS[day.month - 1]} {day.year}")
+
+
+def written_moment(moment: datetime) -> Pair:
+    """A moment as clocks in China show it: 2020年4月1日 09:30 / 1 April 2020, 09:30 (China time)."""
+    local = moment.astimezone(CHINA_TIME)
+    day = written_day(local.date())
+    return Pair(f"{day.zh} {local:%H:%M}（北京时间）", f"{day.en}, {local:%H:%M} (China time)")
+
+
+def written_deadline(moment: datetime, provisional: bool) -> Pair:
+    """A deadline; where it was counted without an official calendar, it says so."""
+    when = written_moment(moment)
+    if not provisional:
+        return when
+    return Pair(
+        f"{when.zh}，当年节假日安排公布前为暂定", f"{when.en}, provisional until that year's holidays are announced"
+    )

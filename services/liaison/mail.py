@@ -1,0 +1,224 @@
+"""Notices as mails: how one looks, and how it gets to the mail server.
+
+A mail may be sent twice when the process dies between the server's answer and the record of it. Its Message-ID comes
+from the notice's id, so that mailboxes and readers recognise the repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+
+import aiosmtplib
+from jinja2 import Template
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.liaison import NoticeQueued
+from services.kit.door import Done, Refused, Retry
+from services.liaison.domain.labels import written_deadline, written_moment
+from services.liaison.texts import environment
+
+_PERMANENT = 500
+_ANSWER_LIMIT = 500
+
+
+class Tls(StrEnum):
+    """How the connection to the mail server is protected."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class MailSettings(BaseSettings):
+    """Where mails go out, from the environment (`KOUAN_SMTP_…`)."""
+
+    model_config = SettingsConfigDict(env_prefix="KOUAN_SMTP_", extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Mail server")
+    port: int = Field(25, ge=1, le=65535, description="Its port; 465 is usual with tls, 587 with starttls")
+    tls: Tls = Field(Tls.NONE, description="none, starttls or tls; certificates are checked")
+    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's")
+    sender: str = Field("notices@kouan.invalid", description="Address that mails come from")
+    sender_name: str = Field("口岸联络 Kouan Liaison", description="Name beside that address")
+    user: str | None = Field(None, description="User at the mail server; unset: no login")
+    password: SecretStr | None = Field(None, description="Password of the user")
+    password_file: Path | None = Field(None, description="File that holds the password, read at each connection")
+    connections: int = Field(4, ge=1, le=64, description="Mails under way at once, each on a connection of its own")
+    timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer of the mail server")
+
+    def secret(self) -> str | None:
+        """The password: from the file, if one is named, so that it can be changed while the service runs."""
+        if self.password_file is not None:
+            return self.password_file.read_text("utf-8").strip()
+        return self.password.get_secret_value() if self.password is not None else None
+
+
+class Letter:
+    """Turns a notice into a mail: plain text, and HTML beside it."""
+
+    def __init__(self, settings: MailSettings) -> None:
+        self._sender = Address(_header(settings.sender_name), addr_spec=settings.sender)
+        self._domain = settings.sender.rpartition("@")[2]
+
+    def write(self, notice: NoticeQueued) -> EmailMessage:
+        """The mail of a notice; the same notice gives the same headers again."""
+        mail = EmailMessage(SMTP_POLICY)
+        mail["From"] = self._sender
+        mail["To"] = Address(_header(f"{notice.name_zh} {notice.name_en}"), addr_spec=notice.email)
+        mail["Subject"] = _header(f"{notice.subject_zh} | {notice.subject_en}")
+        mail["Date"] = format_datetime(notice.occurred_at)
+        mail["Message-ID"] = f"<{notice.notice_id}@{self._domain}>"
+        # Mail programs then show all notices of one file as one conversation.
+        mail["References"] = f"<file.{notice.file}@{self._domain}>"
+        mail["Content-Language"] = "zh-CN, en"
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Kouan-Notice"] = notice.notice_id
+        mail["X-Kouan-File"] = notice.file
+        mail.set_content(self.text(notice), cte="base64")
+        mail.add_alternative(self.html(notice), subtype="html", cte="base64")
+        return mail
+
+    def text(self, notice: NoticeQueued) -> str:
+        """The mail's text/plain part."""
+        return self._text.render(_values(notice))
+
+    def html(self, notice: NoticeQueued) -> str:
+        """The mail's text/html part."""
+        return self._html.render(_values(notice))
+
+    @cached_property
+    def _text(self) -> Template:
+        return environment(autoescape=False).get_template("mail.txt.j2")
+
+    @cached_property
+    def _html(self) -> Template:
+        return environment(autoescape=True).get_template("mail.html.j2")
+
+
+def _values(notice: NoticeQueued) -> dict[str, object]:
+    asked: datetime | None = notice.acknowledge_by
+    return {
+        "notice": notice,
+        "occurred": written_moment(notice.occurred_at),
+        "deadline": written_deadline(asked, notice.provisional) if asked is not None else None,
+    }
+
+
+def _header(text: str) -> str:
+    """The text on one line without control characters: a line break in a header would begin another header."""
+    plain = "".join(" " if unicodedata.category(character).startswith("C") else character for character in text)
+    return " ".join(plain.split())
+
+
+class Mailer:
+    """Sends notices through one mail server, on connections that stay open from mail to mail."""
+
+    def __init__(self, settings: MailSettings) -> None:
+        self._settings = settings
+        self._letter = Letter(settings)
+        self._room = asyncio.Semaphore(settings.connections)
+        self._idle: list[aiosmtplib.SMTP] = []
+
+    async def send(self, notice: NoticeQueued, attempt: int) -> Done | Refused:
+        """Hand a notice to the mail server.
+
+        5xx about the recipient or the content is final. Whatever the server says about us (greeting, login, sender) is
+        no fault of the mail, so that a wrong password doesn't turn every notice into a failed one.
+
+        Raises:
+            Retry: not now (no connection, 4xx, login or sender refused); the same mail may succeed later.
+        """
+        async with self._room:
+            try:
+                content = self._letter.write(notice).as_bytes()
+                return await self._hand_over(notice.email, content)
+            except ValueError as error:
+                return Refused("unwritable", str(error)[:_ANSWER_LIMIT])
+            except (aiosmtplib.SMTPException, OSError) as error:
+                raise Retry(f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """Take leave of the mail server."""
+        while self._idle:
+            await _leave(self._idle.pop())
+
+    async def _hand_over(self, recipient: str, content: bytes) -> Done | Refused:
+        while self._idle:
+            # A server may have closed an idle connection long ago; that says nothing about the mail.
+            try:
+                async with self._kept(self._idle.pop()) as connection:
+                    return await _deliver(connection, self._settings.sender, recipient, content)
+            except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
+                continue
+        async with self._kept(await self._connect()) as connection:
+            return await _deliver(connection, self._settings.sender, recipient, content)
+
+    @asynccontextmanager
+    async def _kept(self, connection: aiosmtplib.SMTP) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Lends a connection; afterwards it is kept, or closed where it failed."""
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if connection.is_connected:
+            self._idle.append(connection)
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        settings = self._settings
+        trust = None
+        if settings.tls is not Tls.NONE:
+            trust = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+        connection = aiosmtplib.SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            use_tls=settings.tls is Tls.TLS,
+            start_tls=settings.tls is Tls.STARTTLS,
+            tls_context=trust,
+            timeout=settings.timeout_seconds,
+        )
+        try:
+            await connection.connect()
+            password = settings.secret()
+            if settings.user is not None and password is not None:
+                await connection.login(settings.user, password)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+async def _deliver(connection: aiosmtplib.SMTP, sender: str, recipient: str, content: bytes) -> Done | Refused:
+    try:
+        _, answer = await connection.sendmail(sender, [recipient], content)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        return _refusal(error.recipients[0])
+    except aiosmtplib.SMTPDataError as error:
+        return _refusal(error)
+    return Done(answer[:_ANSWER_LIMIT])
+
+
+def _refusal(error: aiosmtplib.SMTPResponseException) -> Refused:
+    if error.code < _PERMANENT:
+        raise error
+    return Refused(f"smtp-{error.code}", f"{error.code} {error.message}"[:_ANSWER_LIMIT])
+
+
+async def _leave(connection: aiosmtplib.SMTP) -> None:
+    try:
+        await connection.quit()
+    except (aiosmtplib.SMTPException, OSError):
+        connection.close()

@@ -1,0 +1,153 @@
+"""Composition root of liaison: which input goes to which decision, and by what mails go out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from schemas.envelope import Event, Payload
+from schemas.liaison import (
+    NoticeAcknowledged,
+    NoticeAcknowledgementSubmitted,
+    NoticeDelivered,
+    NoticeEscalated,
+    NoticeFailed,
+    NoticeFileOpened,
+    NoticeQueued,
+    NoticeRefused,
+)
+from schemas.loan import (
+    LoanApproved,
+    LoanDeclined,
+    LoanDisbursed,
+    LoanExtended,
+    LoanOverdue,
+    LoanRefused,
+    LoanSettled,
+    LoanWrittenOff,
+)
+from schemas.reference import Directory
+from schemas.referral import (
+    DuplicateFound,
+    ReferralAmended,
+    ReferralRegistered,
+    ReferralRejected,
+    ReferralWithdrawn,
+)
+from schemas.risk import (
+    RiskLimitBreached,
+    RiskRefused,
+    RiskWarningCleared,
+    RiskWarningRaised,
+    RiskWarningRaisedFurther,
+)
+from schemas.screening import (
+    ScreeningDeclined,
+    ScreeningExpired,
+    ScreeningHeld,
+    ScreeningOpened,
+    ScreeningRefused,
+    ScreeningReleased,
+    ScreeningShortlisted,
+)
+from services.kit.door import Aggregate, Effect, Service
+from services.kit.working_days import WorkingDays
+from services.liaison.domain.context import Texts
+from services.liaison.domain.follow_up import decide_acknowledgement, decide_overdue, decide_sent
+from services.liaison.domain.state import File, deadlines, evolve
+from services.liaison.domain.telling import (
+    decide_case,
+    decide_hold_refusal,
+    decide_refusal,
+    decide_registration,
+    decide_risk,
+    decide_unregistered,
+)
+from services.liaison.mail import Mailer, MailSettings
+from services.liaison.store import LiaisonFile
+from services.liaison.texts import Renderer
+
+_ROUTES: Final[Mapping[type[Payload], Callable[..., Any]]] = {
+    ReferralRegistered: decide_registration,
+    ReferralRejected: decide_unregistered,
+    DuplicateFound: decide_unregistered,
+    ReferralAmended: decide_case,
+    ReferralWithdrawn: decide_case,
+    ScreeningOpened: decide_case,
+    ScreeningShortlisted: decide_case,
+    ScreeningDeclined: decide_case,
+    ScreeningExpired: decide_case,
+    ScreeningHeld: decide_case,
+    ScreeningReleased: decide_case,
+    ScreeningRefused: decide_refusal,
+    LoanApproved: decide_case,
+    LoanDeclined: decide_case,
+    LoanDisbursed: decide_case,
+    LoanOverdue: decide_case,
+    LoanExtended: decide_case,
+    LoanSettled: decide_case,
+    LoanWrittenOff: decide_case,
+    LoanRefused: decide_refusal,
+    RiskWarningRaised: decide_risk,
+    RiskWarningRaisedFurther: decide_risk,
+    RiskWarningCleared: decide_risk,
+    RiskLimitBreached: decide_risk,
+    RiskRefused: decide_hold_refusal,
+    NoticeAcknowledgementSubmitted: decide_acknowledgement,
+}
+
+
+class Context:
+    """The directory as told so far, the working days, and the texts of notices."""
+
+    def __init__(self, working_days: WorkingDays, renderer: Renderer) -> None:
+        self.directory = Directory()
+        self.working_days = working_days
+        self._renderer = renderer
+
+    def learn(self, event: Event[Any]) -> None:
+        """Take in one event of a directory topic."""
+        self.directory.learn(event)
+
+    def render(self, template: str, values: Mapping[str, object]) -> Texts:
+        """The texts of a template, filled in."""
+        return self._renderer.render(template, values)
+
+
+def build() -> Service:
+    """Liaison, with the mail server that the environment names (`KOUAN_SMTP_…`)."""
+    mailer = Mailer(MailSettings())
+    mail = Effect(
+        name="mail",
+        opened_by=NoticeQueued,
+        closed_by=(NoticeDelivered, NoticeFailed),
+        identify=lambda payload: payload.notice_id,
+        perform=mailer.send,
+        result=decide_sent,
+    )
+    file = Aggregate(
+        name="file",
+        keyed_by=("referral_id", "referral_id_or_zone"),
+        state=File,
+        table=LiaisonFile,
+        evolve=evolve,
+        records=(
+            NoticeFileOpened,
+            NoticeQueued,
+            NoticeDelivered,
+            NoticeFailed,
+            NoticeAcknowledged,
+            NoticeEscalated,
+            NoticeRefused,
+        ),
+        routes=_ROUTES,
+        deadlines=deadlines,
+        due=decide_overdue,
+        effects=(mail,),
+    )
+    return Service(
+        name="liaison",
+        aggregates=(file,),
+        context=lambda: Context(WorkingDays(), Renderer()),
+        migrations="services.liaison.migrations",
+    )
