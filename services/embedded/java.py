@@ -68,12 +68,21 @@ def kafka_jars(cache: Path, say: Say) -> Path:
     say(f"正在通过 Maven 取得 Kafka {kafka_version()}（仅首次）/ fetching Kafka by Maven, the first time only")
     cache.mkdir(parents=True, exist_ok=True)
     parcel = cache / f".kafka-{uuid.uuid4().hex}"
-    command = [maven, "-B", "-q", "-Dstyle.color=never", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={parcel}"]
+    command = [
+        maven,
+        "-B",
+        "-q",
+        "-Dstyle.color=never",
+        "-f",
+        str(POM),
+        "dependency:copy-dependencies",
+        f"-DoutputDirectory={parcel}",
+    ]
     log = cache / "maven.log"
     try:
         with log.open("wb") as sink:
             subprocess.run(
-                [*command, "-DincludeScope=runtime"],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
