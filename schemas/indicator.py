@@ -42,7 +42,7 @@ Figure = Annotated[
 ]
 """An exact decimal, negative or not, with at most six decimal places, written as text."""
 
-Period = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?$")]
+Period = Annotated[str, StringConstraints(pattern=r"^(19|20)[0-9]{2}(-(Q[1-4]|H[12]|0[1-9]|1[0-2]))?$")]
 """A year (`2020`), half-year (`2020-H1`), quarter (`2020-Q1`) or month (`2020-03`)."""
 
 

@@ -386,10 +386,10 @@ class LoanRefused(Payload):
     refused_type: Annotated[str, StringConstraints(max_length=100)] = Field(
         description="Type of the report refused", examples=["loan.disbursement_reported.v1"]
     )
-    refused_id: Annotated[str, StringConstraints(max_length=200)] = Field(
+    refused_id: Annotated[str, StringConstraints(max_length=256)] = Field(
         description="Id of the report refused", examples=["NMG-2020-000123-d2"]
     )
-    refused_source: Annotated[str, StringConstraints(max_length=200)] = Field(
+    refused_source: Annotated[str, StringConstraints(max_length=256)] = Field(
         description="Source of the report refused", examples=["//bank/exim-nmg"]
     )
     loan: LoanPosition | None = Field(

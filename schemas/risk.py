@@ -16,7 +16,6 @@ from schemas.indicator import Figure, Period
 from schemas.values import (
     REFERRAL_ID_PATTERN,
     Amount,
-    AmountOrZero,
     Balance,
     CreditCode,
     LongText,
@@ -87,17 +86,17 @@ class Cause(Reason):
 class ZoneExposure(Model):
     """Principal outstanding of all cases of a zone, held against the zone's limit."""
 
-    cny: AmountOrZero = Field(
+    cny: Figure = Field(
         description="Outstanding of loans in yuan; decimal text",
         examples=["820000000.00"],
         json_schema_extra=unit("CNY"),
     )
-    usd: AmountOrZero = Field(
+    usd: Figure = Field(
         description="Outstanding of loans in US dollars; decimal text",
         examples=["3000000.00"],
         json_schema_extra=unit("USD"),
     )
-    total_cny: AmountOrZero = Field(
+    total_cny: Figure = Field(
         description="Both together in yuan at the rule file's accounting rate; decimal text",
         examples=["841000000.00"],
         json_schema_extra=unit("CNY"),
@@ -119,7 +118,7 @@ class CaseFigures(Model):
     undecided: bool = Field(
         description="True while joint screening has neither shortlisted nor closed the case", examples=[False]
     )
-    decided: bool = Field(description="True once joint screening has shortlisted the case", examples=[True])
+    shortlisted: bool = Field(description="True once joint screening has shortlisted the case", examples=[True])
     outstanding: Balance = Field(
         description="Principal disbursed and not yet repaid", examples=[{"amount": "1500000.00", "currency": "CNY"}]
     )
@@ -142,6 +141,7 @@ class IndicatorFinding(Model):
         json_schema_extra=unit("as stated in `unit`"),
     )
     unit: str = Field(min_length=1, max_length=32, description="Unit of the figure", examples=["ratio"])
+    judged: bool = Field(description="Whether the rules in force look at this figure, in this unit", examples=[True])
     level: WarningLevel | None = Field(
         default=None, description="Level that the figure asks for; absent: none", examples=["yellow"]
     )
@@ -155,7 +155,7 @@ class IndicatorFigures(Model):
     findings: tuple[IndicatorFinding, ...] = Field(
         max_length=100,
         description="Each figure with the level it asks for",
-        examples=[[{"name": "debt_ratio", "value": "0.82", "unit": "ratio", "level": "yellow"}]],
+        examples=[[{"name": "debt_ratio", "value": "0.82", "unit": "ratio", "judged": True, "level": "yellow"}]],
     )
 
 
@@ -180,7 +180,7 @@ class RiskAssessed(RiskFact):
                 "zone": "manzhouli",
                 "credit_code": "914403001922038216",
                 "undecided": False,
-                "decided": True,
+                "shortlisted": True,
                 "outstanding": {"amount": "1500000.00", "currency": "CNY"},
                 "overdue_days": 95,
                 "grade": "substandard",
@@ -194,7 +194,9 @@ class RiskAssessed(RiskFact):
             {
                 "side": "commerce",
                 "period": "2020-Q1",
-                "findings": [{"name": "debt_ratio", "value": "0.82", "unit": "ratio", "level": "yellow"}],
+                "findings": [
+                    {"name": "debt_ratio", "value": "0.82", "unit": "ratio", "judged": True, "level": "yellow"}
+                ],
             }
         ],
     )
@@ -387,6 +389,7 @@ class RiskReleaseForwarded(Payload):
     TYPE = "risk.release_forwarded.v1"
 
     zone: ZoneCode = Field(description="The zone whose hold is meant; also the record key", examples=["manzhouli"])
+    submitted_id: str = Field(min_length=1, max_length=256, description="Id of the submitted event", examples=["a-17"])
     side: Side = Field(description="The side that agrees", examples=["bank"])
     person_id: PersonId = Field(description="Who answers for it on that side", examples=["exim-hq-01"])
     reason_code: ReasonCode = Field(description="Stable code of the side's reason", examples=["collateral_added"])
@@ -419,7 +422,7 @@ class RiskRefused(RiskFact):
     refused_type: str = Field(
         min_length=1, max_length=100, description="Type of the input refused", examples=["hold.release_submitted.v1"]
     )
-    refused_id: str = Field(min_length=1, max_length=200, description="Id of the input refused", examples=["a-17"])
+    refused_id: str = Field(min_length=1, max_length=256, description="Id of the input refused", examples=["a-17"])
     side: Side = Field(description="The side that asked", examples=["bank"])
     code: ReasonCode = Field(description="Stable code of the reason", examples=["not_held"])
     zh: LongText = Field(
