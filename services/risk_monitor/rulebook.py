@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.indicator import IndicatorSubject
 from schemas.risk import LoanGrade, RiskSubject, RulesVersion, WarningLevel
 from schemas.values import Amount, ReasonCode, ZoneCode
 from services.risk_monitor.domain.rules import IndicatorRule, LoanRules, RuleBook, Rules, ZoneRules
@@ -119,7 +120,7 @@ class _File(_Part):
     basis: Annotated[str, Field(min_length=1)]
     loan: _Loan
     zone: _Zone
-    indicators: dict[RiskSubject, dict[ReasonCode, _Indicator]]
+    indicators: dict[IndicatorSubject, dict[ReasonCode, _Indicator]]
 
 
 def load_rules(folder: Path = SHIPPED) -> RuleBook:
@@ -176,7 +177,7 @@ def _rules_of(file: _File) -> Rules:
             rate_date=file.zone.accounting_rate.set_on,
         ),
         indicators={
-            (kind, name): IndicatorRule(rule.unit, rule.worse == "higher", rule.levels.ascending())
+            (RiskSubject(kind), name): IndicatorRule(rule.unit, rule.worse == "higher", rule.levels.ascending())
             for kind, named in file.indicators.items()
             for name, rule in named.items()
         },

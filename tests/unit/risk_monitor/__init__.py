@@ -1,0 +1,1 @@
+"""What the risk monitor decides."""
