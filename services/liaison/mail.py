@@ -56,8 +56,8 @@ class MailSettings(BaseSettings):
     user: str | None = Field(None, description="User at the mail server; unset: no login")
     password: SecretStr | None = Field(None, description="Password of the user")
     password_file: Path | None = Field(None, description="File that holds the password, read at each connection")
-    connections: int = Field(4, ge=1, le=64, description="Mails under way at once, each on a connection of its own")
-    timeout_seconds: float = Field(30, gt=0, description="Longest wait for one answer of the mail server")
+    connections: int = Field(8, ge=1, le=64, description="Mails under way at once, each on a connection of its own")
+    timeout_seconds: float = Field(20, gt=0, description="Longest wait for one answer of the mail server")
 
     def secret(self) -> str | None:
         """The password: from the file, if one is named, so that it can be changed while the service runs."""
