@@ -1,0 +1,1 @@
+"""What joint screening decides."""
