@@ -1,0 +1,100 @@
+"""The Faust app of a service: process, supervision, web. Built by a factory; nothing happens at import."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import faust
+import structlog
+from faust.app.base import BootStrategy
+from mode import Service as ModeService
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.kit.failures import Fatal
+from services.kit.runner import Runner
+from services.kit.settings import Settings
+
+log = structlog.get_logger()
+
+_STUCK_AFTER = 60.0
+
+
+class _WithoutConsumer(BootStrategy):  # type: ignore[misc]
+    """Faust's own consumer acknowledges on its own terms; the kit's runner reads instead of it (see the kit's README)."""
+
+    enable_kafka_consumer = False
+
+
+class RunnerService(ModeService):  # type: ignore[misc]
+    """The runner as a child of Faust's service tree: started, supervised and stopped with the app."""
+
+    def __init__(self, runner: Runner, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.runner = runner
+        self._running: asyncio.Task[None] | None = None
+
+    async def on_start(self) -> None:
+        self._running = asyncio.create_task(self.runner.run(), name="runner")
+        self._running.add_done_callback(self._ended)
+
+    async def on_stop(self) -> None:
+        self.runner.stop()
+        if self._running is not None:
+            await asyncio.wait([self._running], timeout=20)
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        if running.cancelled() or running.exception() is None:
+            return
+        failure = running.exception()
+        if isinstance(failure, Fatal):
+            log.critical("stopped: a person has to act", reason=str(failure))
+        else:
+            log.critical("stopped by a failure", exc_info=failure)
+        asyncio.ensure_future(self.crash(failure))
+
+
+def build_app(runner: Runner, name: str, settings: Settings) -> faust.App:
+    """The Faust app around a runner, with `/health/live`, `/health/ready` and `/metrics` on its web server."""
+    app = faust.App(
+        name,
+        broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
+        web_host=settings.web_host,
+        web_bind=settings.web_host,
+        web_port=settings.web_port,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        table_standby_replicas=0,
+        datadir=str(settings.data_dir / f"{name}-faust"),
+        tabledir=str(settings.data_dir / f"{name}-faust" / "tables"),
+    )
+    app.BootStrategy = _WithoutConsumer
+    app.boot_strategy = _WithoutConsumer(app)
+
+    class Run(RunnerService):
+        """Binds the runner, because Faust makes its services itself."""
+
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(runner, **arguments)
+
+    app.service(Run)
+    _add_pages(app, runner)
+    return app
+
+
+def _add_pages(app: faust.App, runner: Runner) -> None:
+    @app.page("/health/live", name="live")  # type: ignore[untyped-decorator]
+    async def live(web: Any, request: Any) -> Any:
+        silent = time.monotonic() - runner.last_turn
+        stuck = silent > _STUCK_AFTER
+        return web.json({"status": "stuck" if stuck else "live", "silent_s": round(silent, 1)}, status=503 if stuck else 200)
+
+    @app.page("/health/ready", name="ready")  # type: ignore[untyped-decorator]
+    async def ready(web: Any, request: Any) -> Any:
+        reason = runner.paused or ("" if runner.ready else "reference topics or the first poll are not done yet")
+        return web.json({"status": "ready" if runner.ready else "not ready", "reason": reason}, status=200 if runner.ready else 503)
+
+    @app.page("/metrics", name="metrics")  # type: ignore[untyped-decorator]
+    async def expose(web: Any, request: Any) -> Any:
+        return web.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST.split(";")[0])

@@ -1,0 +1,1 @@
+"""Alembic environment of all services, and the revisions of the kit's own tables."""

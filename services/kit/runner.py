@@ -1,0 +1,718 @@
+"""The batch consumer of one service: reads, decides, stores, publishes, and starts over from the database when in doubt.
+
+While the database thread stores one batch, the loop decodes the next one and the one before is being published. The
+next is decided only when the one before is committed, so that memory never holds what the database may still refuse.
+Memory and whatever was fetched are dropped and read again after every failure; dropping is always safe, because the
+position, the states and the outbox were committed together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from schemas.envelope import Event
+from services.kit import metrics
+from services.kit.batch import Batch, Entry, Pack, TaskId
+from services.kit.clock import Clock
+from services.kit.cluster import topic_ids
+from services.kit.database import PostgresDatabase, SqliteDatabase, open_database
+from services.kit.deciding import Decider, Limits, moment, wanted
+from services.kit.door import Deadline, EffectResult
+from services.kit.effects import LEASE_MS, Attempt, Performer
+from services.kit.failures import Fatal, Fenced, Overtaken, TooManyUnexpected, Transient
+from services.kit.reading import Item, Reader, StoredRecord
+from services.kit.references import References
+from services.kit.relay import Relay
+from services.kit.settings import Settings
+from services.kit.store import Claimed, Store
+from services.kit.task import Task
+from services.kit.wiring import Wiring
+
+log = structlog.get_logger()
+
+_MOST_UNSENT = 20_000
+_POLL_MS = 1000
+_FLUSH_AFTER = 0.2
+_PARK_CHECK = 60.0
+_TELEMETRY = 5.0
+_BATCHES_BETWEEN_COLLECTIONS = 50
+
+
+class Runner:
+    """Runs one service until it is told to stop. `ready` and `paused` tell its health."""
+
+    def __init__(self, wiring: Wiring, settings: Settings, clock: Clock | None = None) -> None:
+        self._wiring = wiring
+        self._settings = settings
+        self._clock = clock or Clock()
+        self._name = wiring.service.name
+        self._database: SqliteDatabase | PostgresDatabase = open_database(settings.database_for(self._name), self._name)
+        self._store = Store(self._database, wiring.service.aggregates)
+        self._tasks: dict[TaskId, Task] = {}
+        self._positions: dict[tuple[str, int], int] = {}
+        self._context = wiring.service.context()
+        self._limits = Limits(settings.park_limit, settings.unexpected_per_minute, LEASE_MS)
+        self._reader = Reader(wiring, self._tasks)
+        self._decider = Decider(wiring, self._tasks, self._context, self._limits)
+        self._wake = asyncio.Event()
+        self._relay = Relay(settings.bootstrap_servers, f"{self._name}-relay", self._wake.set)
+        self._performer = Performer(
+            wiring, self._clock, settings.effect_concurrency, self._effect_result, self._postpone_effect
+        )
+        self._references = References(
+            settings.bootstrap_servers, f"{self._name}-references", wiring.references, self._context
+        )
+        self._topic_ids: dict[str, str] = {}
+        self._stopping = False
+        self._reclaim = True
+        self._assignments = 0
+        self._storing: asyncio.Task[None] | None = None
+        self._fetch: asyncio.Task[dict[TopicPartition, list[Any]]] | None = None
+        self._results: list[Item] = []
+        self._awaited: dict[tuple[TaskId, str], bool] = {}
+        self._next_due: int | None = None
+        self._next_effect: int | None = None
+        self._read_past: dict[tuple[str, int], int] = {}
+        self._checkpoints: dict[tuple[str, int], tuple[int, int]] = {}
+        self._next_park_check = 0.0
+        self._next_telemetry = 0.0
+        self._idle_since = 0.0
+        self._batches = 0
+        self.ready = False
+        self.paused: str | None = None
+        self.last_turn = time.monotonic()
+
+    # Life
+
+    async def run(self) -> None:
+        """Run until `stop`; raises Fatal when going on would lose something."""
+        if isinstance(self._database, SqliteDatabase):
+            self._database.lock()
+        pause = 0.2
+        try:
+            while not self._stopping:
+                started = time.monotonic()
+                try:
+                    await self._session()
+                except Fenced as fenced:
+                    metrics.FENCED.labels(self._name).inc()
+                    log.warning("lost a task to another worker; joining again", reason=str(fenced))
+                except (Transient, KafkaError, OSError) as failure:
+                    if isinstance(failure, OffsetOutOfRangeError):
+                        raise Fatal(_OUT_OF_RANGE.format(service=self._name, detail=failure)) from failure
+                    metrics.TRANSIENT.labels(self._name).inc()
+                    log.warning("waiting for broker or database", error=repr(failure), pause_s=round(pause, 1))
+                except TooManyUnexpected as failure:
+                    await self._pause(str(failure))
+                pause = 0.2 if time.monotonic() - started > 30 else min(pause * 2, 10.0)
+                if not self._stopping:
+                    await asyncio.sleep(pause * random.uniform(0.7, 1.3))
+        finally:
+            self.ready = False
+            await self._relay.stop()
+            await self._references.stop()
+            await self._database.stop()
+
+    def stop(self) -> None:
+        """Ask the runner to end after the batch that is under way."""
+        self._stopping = True
+        self._wake.set()
+
+    async def _pause(self, reason: str) -> None:
+        """Stand still, and say so, until somebody restarts the service: it is a bad release or a bad machine."""
+        self.paused, self.ready = reason, False
+        metrics.PAUSED.labels(self._name).set(1)
+        log.error(
+            "paused: too many unexpected failures within a minute; nothing is lost. Correct the cause and restart",
+            reason=reason,
+        )
+        while not self._stopping:
+            self._wake.clear()
+            self.last_turn = time.monotonic()
+            try:
+                await asyncio.wait_for(self._wake.wait(), 5)
+            except TimeoutError:
+                continue
+
+    async def _session(self) -> None:
+        """One life of the consumer, from joining to leaving."""
+        if not self._topic_ids:
+            self._topic_ids = await asyncio.to_thread(
+                topic_ids, self._settings.bootstrap_servers, {n: i.topic.partitions for n, i in self._wiring.inlets.items()}
+            )
+            await self._references.start()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.bootstrap_servers,
+            client_id=self._name,
+            group_id=self._name,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=self._settings.session_timeout_ms,
+            heartbeat_interval_ms=self._settings.session_timeout_ms // 4,
+            rebalance_timeout_ms=max(self._settings.session_timeout_ms, 10_000),
+            max_poll_interval_ms=300_000,
+            max_partition_fetch_bytes=6 * 1024 * 1024,
+            fetch_max_wait_ms=500,
+        )
+        self._reclaim = True
+        try:
+            await consumer.start()
+            if isinstance(self._database, SqliteDatabase):
+                consumer.assign([TopicPartition(n, p) for n, i in self._wiring.inlets.items() for p in range(i.topic.partitions)])
+            else:
+                consumer.subscribe(list(self._wiring.inlets), listener=_Listener(self, consumer))
+            while not self._stopping:
+                if self._reclaim:
+                    await self._take_over(consumer)
+                else:
+                    await self._turn(consumer)
+            await self._finish_storing()
+            if self._relay.confirmed:
+                await self._flush()
+        finally:
+            await self._drop_everything()
+            await asyncio.wait_for(consumer.stop(), 15)
+
+    def revoked(self, consumer: AIOKafkaConsumer) -> None:
+        """The group takes partitions away: stop deciding for them."""
+        self._reclaim = True
+        self._assignments += 1
+        self._wake.set()
+
+    def assigned(self, consumer: AIOKafkaConsumer) -> None:
+        """The group gave partitions: hold them still until their tasks are claimed, and the state behind them is known."""
+        consumer.pause(*consumer.assignment())
+        self._reclaim = True
+        self._assignments += 1
+        self._wake.set()
+
+    # Taking tasks over
+
+    async def _take_over(self, consumer: AIOKafkaConsumer) -> None:
+        await self._drop_everything()
+        generation = self._assignments
+        places = consumer.assignment()
+        if not places:
+            self._wake.clear()
+            if generation == self._assignments:
+                await self._sleep_until_woken(1.0)
+            return
+        tasks = {TaskId(self._wiring.inlets[place.topic].aggregate, place.partition) for place in places}
+        ids = {(place.topic, place.partition): self._topic_ids[place.topic] for place in places}
+        claimed = await self._database.run(self._store.claim, sorted(tasks), ids)
+        if generation != self._assignments:
+            return
+        await self._check_positions(consumer, claimed)
+        if generation != self._assignments:
+            return
+        try:
+            for place in places:
+                consumer.seek(place, claimed.positions[place.topic, place.partition][0])
+            consumer.resume(*places)
+        except IllegalStateError:
+            return
+        for task, epoch in claimed.epochs.items():
+            self._tasks[task] = Task(epoch, self._settings.cache_entries, parked=claimed.parked.get(task, {}))
+        self._positions.update({place: offset for place, (offset, _) in claimed.positions.items()})
+        self._relay.publish(claimed.unsent)
+        self._awaited = {(task, key): False for task, keys in claimed.parked.items() for key in keys}
+        self._next_due = await self._database.run(self._store.next_due, list(self._tasks))
+        self._next_effect = 0
+        self._reclaim = generation != self._assignments
+        metrics.TASKS.labels(self._name).set(len(self._tasks))
+        log.info("tasks claimed", tasks=len(self._tasks), unsent=len(claimed.unsent))
+
+    async def _check_positions(self, consumer: AIOKafkaConsumer, claimed: Claimed) -> None:
+        """A topic made anew, or records gone that were never applied: a person has to decide what to do about it."""
+        for (topic, partition), (_, stored_id) in claimed.positions.items():
+            if stored_id != self._topic_ids[topic]:
+                raise Fatal(
+                    f"{topic} was deleted and made anew (its id is {self._topic_ids[topic]}, the database of {self._name} "
+                    f"knows {stored_id}): its offsets mean other records now. Restore the topic, or give {self._name} a new "
+                    f"database and let `kouan rebuild {self._name}` fill it"
+                )
+        places = [TopicPartition(*place) for place in claimed.positions]
+        first, last = await asyncio.gather(consumer.beginning_offsets(places), consumer.end_offsets(places))
+        for place in places:
+            offset = claimed.positions[place.topic, place.partition][0]
+            # A topic that begins later than 0 when it is read for the first time has lost records as well.
+            if not first[place] <= offset <= last[place]:
+                detail = f"{place.topic}[{place.partition}] holds {first[place]} to {last[place]}, the next to apply is {offset}"
+                raise Fatal(_OUT_OF_RANGE.format(service=self._name, detail=detail))
+
+    async def _drop_everything(self) -> None:
+        """Forget what is in memory and under way; what counts is in the database."""
+        fetch, self._fetch = self._fetch, None
+        storing, self._storing = self._storing, None
+        for task in (fetch, storing):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task], timeout=5)
+        await self._performer.forget()
+        await self._relay.forget()
+        self._tasks.clear()
+        self._positions.clear()
+        self._results.clear()
+        self._awaited.clear()
+        self._checkpoints.clear()
+        self._read_past.clear()
+
+    # One turn of the loop
+
+    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+        """Wait for something to do, decode it while the batch before is stored, decide it, and hand it on."""
+        if self._fetch is None:
+            self._fetch = asyncio.create_task(
+                consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_size), name="fetch"
+            )
+        await self._wait_for_work()
+        self.last_turn = time.monotonic()
+        if self._reclaim or self._stopping:
+            return
+        items = self._fetched(consumer)
+        internal = await self._internal(consumer)
+        if self._reclaim:
+            return
+        items += internal
+        if items:
+            await self._relay.room(_MOST_UNSENT)
+            await self._pipeline(items)
+        else:
+            await self._rest()
+        await self._tell(consumer)
+
+    async def _wait_for_work(self) -> None:
+        assert self._fetch is not None
+        if self._fetch.done() or self._results or self._awaited:
+            await asyncio.sleep(0)
+            return
+        waits: set[asyncio.Future[Any]] = {self._fetch, asyncio.ensure_future(self._wake.wait())}
+        if self._storing is not None:
+            waits.add(self._storing)
+        timeout = _FLUSH_AFTER if self._relay.confirmed or self._timers_pending() else 1.0
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits - {self._fetch, self._storing}:
+            wait.cancel()
+        self._wake.clear()
+        if self._storing is not None and self._storing.done():
+            await self._finish_storing()
+
+    def _timers_pending(self) -> bool:
+        now = self._clock.now_ms()
+        return (self._next_due is not None and self._next_due <= now + _POLL_MS) or (
+            self._next_effect is not None and self._next_effect <= now + _POLL_MS
+        )
+
+    def _fetched(self, consumer: AIOKafkaConsumer) -> list[Item]:
+        """Items of what the fetch brought; the next fetch begins at once."""
+        assert self._fetch is not None
+        if not self._fetch.done():
+            return []
+        fetch, self._fetch = self._fetch, None
+        try:
+            records = fetch.result()
+        except NoOffsetForPartitionError:
+            # Between joining and seeking the client may look for a committed offset, which we do not use.
+            return []
+        self.ready = True
+        self._fetch = asyncio.create_task(
+            consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_size), name="fetch"
+        )
+        items: list[Item] = []
+        for place, batch in records.items():
+            if (place.topic, place.partition) in self._positions:
+                items += self._reader.read(place.topic, place.partition, batch)
+        return items
+
+    async def _internal(self, consumer: AIOKafkaConsumer) -> list[Item]:
+        """Items that do not come from a topic: effects' results, parked inputs, deadlines that fell due."""
+        items: list[Item] = []
+        if self._results:
+            items += [item for item in self._results if item.task in self._tasks]
+            self._results.clear()
+        if self._awaited:
+            await self._finish_storing()
+            awaited, self._awaited = self._awaited, {}
+            for (task, key), expired in awaited.items():
+                rows = await self._database.run(self._store.parked, task, key)
+                records = [StoredRecord(*record) for _, _, _, record in rows]
+                items += self._reader.unpark(task, records, expired=expired)
+        items += await self._due(consumer)
+        await self._poll_effects()
+        await self._look_for_parked()
+        return items
+
+    async def _pipeline(self, items: list[Item]) -> None:
+        """Load what the items need behind the batch that is being stored, then decide and store them."""
+        keys = wanted(items, self._tasks)
+        claims = self._claims_wanted(items)
+        idents = [(i.event.source, i.event.id) for i in items if i.event is not None and i.known and i.redrives is not None]
+        idents += [("dead-letter", item.redrives) for item in items if item.redrives is not None]
+        loading = self._load(keys, claims, idents) if keys or claims or idents else None
+        await self._finish_storing()
+        holders: dict[str, dict[str, str]] = {}
+        seen: dict[tuple[str, str], tuple[str, int]] = {}
+        if loading is not None:
+            states, holders, seen = await loading
+            self._remember(keys, states)
+        if self._reclaim:
+            return
+        self._begin(items, holders, seen)
+
+    def _load(self, keys: dict[str, dict[str, TaskId]], claims: dict[str, list[str]], idents: list[tuple[str, str]]) -> Any:
+        plain = {name: list(wanted_keys) for name, wanted_keys in keys.items()}
+        return asyncio.wrap_future(self._database.submit(self._store.load, plain, claims, idents))
+
+    def _remember(self, keys: dict[str, dict[str, TaskId]], states: dict[str, dict[str, Entry]]) -> None:
+        for name, wanted_keys in keys.items():
+            found = states.get(name, {})
+            for key, task in wanted_keys.items():
+                if task in self._tasks:
+                    self._tasks[task].cache[key] = found.get(key) or Entry(0, None)
+
+    def _claims_wanted(self, items: Sequence[Item]) -> dict[str, list[str]]:
+        found: dict[str, dict[str, None]] = {}
+        for item in items:
+            aggregate = self._wiring.aggregates[item.task.aggregate]
+            if aggregate.claims_wanted is not None and item.decide is not None and item.event is not None:
+                for text in self._decider.claims_wanted(aggregate, item.event):
+                    found.setdefault(aggregate.name, {})[text] = None
+        return {name: list(texts) for name, texts in found.items()}
+
+    def _begin(
+        self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[str, int]]
+    ) -> None:
+        """Decide and start storing; the database's work is queued before anything else can be."""
+        batch = self._decide(items, holders, seen)
+        future = self._database.submit(self._store.store, batch, self._take_confirmed())
+        self._storing = asyncio.create_task(self._stored(items, batch, future), name="store")
+
+    def _decide(
+        self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[str, int]]
+    ) -> Batch:
+        batch = self._decider.decide(items, holders, seen, self._clock.now_ms())
+        self._place(batch)
+        return batch
+
+    def _place(self, batch: Batch) -> None:
+        for place, (_, after) in batch.positions.items():
+            batch.positions[place] = (self._positions[place], after)
+        batch.effects_opened = [(*row, self._clock.now_ms() + LEASE_MS) for row in batch.effects_opened]
+
+    def _take_confirmed(self) -> list[int]:
+        confirmed, self._relay.confirmed = self._relay.confirmed, []
+        return confirmed
+
+    async def _finish_storing(self) -> None:
+        storing, self._storing = self._storing, None
+        if storing is not None:
+            await storing
+
+    async def _stored(self, items: list[Item], batch: Batch, future: Any) -> None:
+        """Wait for the commit, then let the outside know; what can't be committed as it is gets decided again."""
+        started = time.perf_counter()
+        try:
+            seqs = await asyncio.wrap_future(future)
+        except (Fenced, Transient):
+            raise
+        except Overtaken:
+            await self._again(items, batch)
+            return
+        except Exception as failure:
+            await self._bisect(items, batch, failure)
+            return
+        metrics.BATCH_SECONDS.labels(self._name).observe(time.perf_counter() - started)
+        self._committed(items, batch, seqs)
+
+    async def _again(self, items: list[Item], batch: Batch) -> None:
+        """Something exists that was taken as new: look everything up and decide once more."""
+        for attempt in range(5):
+            self._forget_states(batch)
+            holders, seen = await self._look_up(items)
+            batch = self._decide(items, holders, seen)
+            try:
+                seqs = await self._database.run(self._store.store, batch, self._take_confirmed())
+            except Overtaken:
+                log.debug("overtaken again", attempt=attempt)
+                continue
+            except (Fenced, Transient):
+                raise
+            except Exception as failure:
+                await self._bisect(items, batch, failure)
+                return
+            self._committed(items, batch, seqs)
+            return
+        raise Transient("other workers keep claiming what this batch claims")
+
+    async def _look_up(self, items: list[Item]) -> tuple[dict[str, dict[str, str]], dict[tuple[str, str], tuple[str, int]]]:
+        keys = wanted(items, self._tasks)
+        idents = [(item.event.source, item.event.id) for item in items if item.event is not None and item.known]
+        idents += [("dead-letter", item.redrives) for item in items if item.redrives is not None]
+        states, holders, seen = await self._load(keys, self._claims_wanted(items), idents)
+        self._remember(keys, states)
+        return holders, seen
+
+    async def _bisect(self, items: list[Item], batch: Batch, failure: Exception) -> None:
+        """The database refuses a batch for good: find the input that it refuses, and let the others pass."""
+        self._forget_states(batch)
+        if len(items) == 1:
+            log.error("the database refuses an input", error=repr(failure))
+            _, seen = await self._look_up(items)
+            dead = self._decider.fail(items[0], failure, seen)
+            self._place(dead)
+            self._committed(items, dead, await self._database.run(self._store.store, dead, []))
+            return
+        log.warning("the database refuses a batch; halving it", inputs=len(items), error=repr(failure)[:500])
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]):
+            holders, seen = await self._look_up(half)
+            part = self._decide(half, holders, seen)
+            try:
+                seqs = await self._database.run(self._store.store, part, [])
+            except (Fenced, Transient, Overtaken):
+                raise
+            except Exception as deeper:
+                await self._bisect(half, part, deeper)
+            else:
+                self._committed(half, part, seqs)
+
+    def _forget_states(self, batch: Batch) -> None:
+        """What a batch that was not committed changed in memory."""
+        for name, entries in batch.states.items():
+            for task, owned in self._tasks.items():
+                if task.aggregate == name:
+                    for key in entries:
+                        owned.cache.pop(key, None)
+        for topic, _, _, aggregate, key, _, _, _ in batch.parked:
+            for task, owned in self._tasks.items():
+                if task.aggregate == aggregate and key in owned.parked:
+                    counts = owned.parked[key]
+                    counts[topic] = counts.get(topic, 0) - 1
+                    if counts[topic] <= 0:
+                        del counts[topic]
+                    if not counts:
+                        del owned.parked[key]
+        if batch.unparked:
+            # Rare enough not to keep books: everything is read again.
+            raise Fenced("parked inputs were decided in a batch that has to be decided again")
+
+    def _committed(self, items: list[Item], batch: Batch, seqs: list[int]) -> None:
+        """The batch is in the database: positions move, packs go out, effects begin."""
+        for place, (_, after) in batch.positions.items():
+            self._positions[place] = after
+        packs = [Pack(task, target, messages) for (task, target), messages in batch.packs.items()]
+        self._relay.publish(zip(seqs, packs, strict=True))
+        for pack in packs:
+            metrics.OUTPUTS.labels(self._name, pack.target.topic).inc(len(pack.messages))
+        for outcome, number in batch.counts.items():
+            metrics.INPUTS.labels(self._name, outcome).inc(number)
+        metrics.BATCH_INPUTS.labels(self._name).observe(len(items))
+        for text, fields in batch.notes:
+            log.warning(text, **fields)
+        if batch.deadlines_set:
+            earliest = min(row[4] for row in batch.deadlines_set)
+            self._next_due = earliest if self._next_due is None else min(self._next_due, earliest)
+        if batch.effects_opened:
+            self._effects_opened(batch)
+        for task, key in batch.awaited:
+            if key in self._tasks[task].parked:
+                self._awaited[task, key] = False
+        for owned in self._tasks.values():
+            owned.trim()
+        self._collect_garbage()
+
+    def _collect_garbage(self) -> None:
+        """Automatic collection would walk the caches at every few thousand allocations; between batches it is cheap."""
+        self._batches += 1
+        if self._batches % _BATCHES_BETWEEN_COLLECTIONS == 0 and not gc.isenabled():
+            gc.collect(1)
+
+    async def _rest(self) -> None:
+        """Nothing came: let the outbox shrink."""
+        if self._relay.confirmed and self._storing is None:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        epochs = {task: owned.epoch for task, owned in self._tasks.items()}
+        await self._database.run(self._store.flush, epochs, self._take_confirmed())
+
+    # Deadlines
+
+    async def _due(self, consumer: AIOKafkaConsumer) -> list[Item]:
+        """Deadlines whose tasks have read past them on all their topics: what came in time is applied before."""
+        self._note_progress(consumer)
+        now = self._clock.now_ms()
+        if self._next_due is None or self._next_due > now:
+            return []
+        horizons = {}
+        for task in self._tasks:
+            topics = self._wiring.topics_of(task.aggregate)
+            horizon = min((self._read_past.get((topic, task.partition), 0) for topic in topics), default=0)
+            if min(horizon, now) >= self._next_due:
+                horizons[task] = min(horizon, now)
+        if not horizons:
+            return []
+        await self._finish_storing()
+        rows = await self._database.run(self._store.due, horizons, self._settings.batch_size)
+        items = [
+            self._reader.deadline(task, key, name, Deadline(name, moment(due)), due)
+            for task, key, name, due in rows
+            if task in self._tasks
+        ]
+        if not items:
+            self._next_due = await self._database.run(self._store.next_due, list(self._tasks))
+        return items
+
+    def _note_progress(self, consumer: AIOKafkaConsumer) -> None:
+        """How far in time each topic is read: up to the moment at which its end was where we now stand."""
+        for topic, partition in self._positions:
+            place = (topic, partition)
+            checkpoint = self._checkpoints.get(place)
+            if checkpoint is None:
+                try:
+                    end = consumer.last_stable_offset(TopicPartition(topic, partition))
+                    polled = consumer.last_poll_timestamp(TopicPartition(topic, partition))
+                except (AssertionError, IllegalStateError):
+                    continue
+                if end is None or polled is None or end < 0:
+                    continue
+                checkpoint = self._checkpoints[place] = (end, self._clock.of_machine(polled))
+            if self._positions[place] >= checkpoint[0]:
+                self._read_past[place] = checkpoint[1]
+                del self._checkpoints[place]
+
+    # Effects
+
+    def _effects_opened(self, batch: Batch) -> None:
+        closed = set(batch.effects_closed)
+        attempts = []
+        for aggregate, name, id, partition, key, event_id, payload, correlation, trace, time_ms, count, _ in batch.effects_opened:
+            if (aggregate, name, id) not in closed:
+                task = TaskId(aggregate, partition)
+                attempts.append(Attempt(task, name, id, key, event_id, payload, correlation, trace, time_ms, count))
+        due = self._clock.now_ms() + LEASE_MS
+        self._next_effect = due if self._next_effect is None else min(self._next_effect, due)
+        if self._performer.room < len(attempts):
+            # Those for which there is no room are found in the database again when some is.
+            self._next_effect = self._clock.now_ms()
+        self._performer.perform(attempts)
+
+    async def _poll_effects(self) -> None:
+        """Effects in the database whose next attempt is due: left by a former owner, postponed, or too many at once."""
+        now = self._clock.now_ms()
+        if not self._performer.any or self._next_effect is None or self._next_effect > now or self._performer.room < 200:
+            return
+        await self._finish_storing()
+        rows = await self._database.run(self._store.effects_due, list(self._tasks), now, 200)
+        attempts = [
+            Attempt(
+                TaskId(row["aggregate"], row["partition"]), row["name"], row["id"], row["key"], row["event_id"],
+                row["payload"], row["correlation"], row["traceparent"], row["time_ms"], row["attempts"] + 1,
+            )
+            for row in rows
+        ]  # fmt: skip
+        attempts = [one for one in attempts if not self._performer.holds(one.ident) and one.task in self._tasks]
+        if attempts:
+            records = [(*one.ident, one.attempts, now + LEASE_MS) for one in attempts]
+            epochs = {one.task: self._tasks[one.task].epoch for one in attempts}
+            await self._database.run(self._store.attempt, epochs, records)
+            self._performer.perform(attempts)
+        if len(rows) < 200:
+            self._next_effect = await self._database.run(self._store.next_effect, list(self._tasks))
+
+    async def _postpone_effect(self, attempt: Attempt, next_ms: int) -> None:
+        owned = self._tasks.get(attempt.task)
+        if owned is None:
+            return
+        row = (*attempt.ident, attempt.attempts, next_ms)
+        try:
+            await self._database.run(self._store.attempt, {attempt.task: owned.epoch}, [row])
+        except (Fenced, Transient) as failure:
+            # The lease of the attempt that is recorded brings it back.
+            log.warning("postponing an effect failed", effect_id=attempt.id, error=repr(failure))
+        self._next_effect = next_ms if self._next_effect is None else min(self._next_effect, next_ms)
+
+    def _effect_result(self, task: TaskId, name: str, result: EffectResult, event: Event[Any]) -> None:
+        self._results.append(self._reader.effect(task, name, result, event))
+        self._wake.set()
+
+    # Parked inputs
+
+    async def _look_for_parked(self) -> None:
+        """Now and then: inputs that waited longer than they may are tried for the last time."""
+        if time.monotonic() < self._next_park_check:
+            return
+        self._next_park_check = time.monotonic() + _PARK_CHECK
+        before = self._clock.now_ms() - self._settings.park_hours * 3_600_000
+        if any(owned.parked for owned in self._tasks.values()):
+            await self._finish_storing()
+            rows = await self._database.run(self._store.parked_since, list(self._tasks), before, 500)
+            self._awaited.update({place: True for place in rows})
+
+    # Telling how it goes
+
+    async def _tell(self, consumer: AIOKafkaConsumer) -> None:
+        """Metrics, and the group's committed offsets: they serve the usual tools, and nothing here reads them."""
+        if time.monotonic() < self._next_telemetry:
+            return
+        self._next_telemetry = time.monotonic() + _TELEMETRY
+        metrics.UNSENT.labels(self._name).set(self._relay.unsent)
+        metrics.PARKED.labels(self._name).set(sum(len(owned.parked) for owned in self._tasks.values()))
+        offsets = {}
+        for (topic, partition), offset in self._positions.items():
+            place = TopicPartition(topic, partition)
+            metrics.POSITION.labels(self._name, topic, partition).set(offset)
+            try:
+                end = consumer.highwater(place)
+            except (AssertionError, IllegalStateError):
+                continue
+            offsets[place] = offset
+            if end is not None:
+                metrics.LAG.labels(self._name, topic, partition).set(max(0, end - offset))
+        if offsets:
+            asyncio.create_task(_commit_quietly(consumer, offsets), name="telemetry")  # noqa: RUF006
+
+    async def _sleep_until_woken(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            self.last_turn = time.monotonic()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Told of rebalances. aiokafka logs and swallows what it raises, so it only takes notes; the loop acts on them."""
+
+    def __init__(self, runner: Runner, consumer: AIOKafkaConsumer) -> None:
+        self._runner = runner
+        self._consumer = consumer
+
+    def on_partitions_revoked(self, revoked: Any) -> None:
+        self._runner.revoked(self._consumer)
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        self._runner.assigned(self._consumer)
+
+
+async def _commit_quietly(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+    try:
+        await asyncio.wait_for(consumer.commit(offsets), 5)
+    except Exception as error:
+        log.debug("offsets not told to the group", error=repr(error))
+
+
+_OUT_OF_RANGE = (
+    "the broker no longer has the records that {service} has to apply next ({detail}). Nothing was skipped. Restore the "
+    "records, or rebuild {service} from its own topic and decide with the publishers what has to be sent again"
+)

@@ -1,0 +1,58 @@
+"""A service's process: migrate, build the app, run Faust's worker until a signal."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+
+import faust
+import structlog
+
+from services.kit.app import build_app
+from services.kit.door import Service
+from services.kit.failures import Fatal, Transient
+from services.kit.log import set_up_logging
+from services.kit.migrate import migrate
+from services.kit.runner import Runner
+from services.kit.settings import Settings
+from services.kit.wiring import wire
+from topics.definition import Catalogue, load_catalogue
+
+log = structlog.get_logger()
+
+
+def run(service: Service, settings: Settings | None = None, catalogue: Catalogue | None = None) -> None:
+    """Run a service in this process until SIGTERM or SIGINT; exits non-zero when it can't go on.
+
+    Raises:
+        Fatal: configuration, topics or database need a person.
+    """
+    settings = settings or Settings()
+    set_up_logging(service.name, settings.log_level)
+    wiring = wire(service, catalogue or load_catalogue())
+    _migrate_when_possible(settings.database_for(service.name), service)
+    # What exists now stays: the collector need not walk it again, and runs between batches only.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    runner = Runner(wiring, settings)
+    app = build_app(runner, service.name, settings)
+    worker = faust.Worker(app, loglevel=logging.getLogger().level, override_logging=False, redirect_stdouts=False, quiet=True)
+    worker.execute_from_commandline()
+
+
+def _migrate_when_possible(url: str, service: Service) -> None:
+    pause = 0.5
+    while True:
+        try:
+            migrate(url, service.name, service.migrations)
+        except Transient as failure:
+            log.warning("waiting for the database", error=str(failure), pause_s=pause)
+            time.sleep(pause)
+            pause = min(pause * 2, 10.0)
+        else:
+            return
+
+
+__all__ = ["Fatal", "run"]

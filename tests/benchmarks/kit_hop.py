@@ -1,0 +1,53 @@
+"""The hop through the kit, in this process: prints events/s from the first record to the last confirmed output."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import time
+from pathlib import Path
+
+from services.kit.migrate import migrate
+from services.kit.runner import Runner
+from services.kit.settings import Settings
+from services.kit.wiring import wire
+from tests.benchmarks.hop import build, catalogue
+
+
+class Meter(Runner):
+    """A runner that notes when the first batch was committed, and how many inputs are applied."""
+
+    started = 0.0
+    applied = 0
+
+    def _decide(self, items, holders, seen):  # type: ignore[no-untyped-def]
+        self.started = self.started or time.perf_counter()
+        return super()._decide(items, holders, seen)
+
+    def _committed(self, items, batch, seqs):  # type: ignore[no-untyped-def]
+        super()._committed(items, batch, seqs)
+        self.applied += batch.counts.get("applied", 0)
+
+
+async def main(settings: Settings, count: int) -> None:
+    runner = Meter(wire(build(), catalogue()), settings)
+    running = asyncio.create_task(runner.run())
+    while runner.applied < count or runner._relay.unsent:
+        await asyncio.sleep(0.005)
+        if running.done():
+            running.result()
+            sys.exit("the runner ended before all was applied")
+    sys.stdout.write(f"{count / (time.perf_counter() - runner.started):.0f}\n")
+    runner.stop()
+    await running
+
+
+if __name__ == "__main__":
+    bootstrap, folder, number = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    chosen = Settings(bootstrap_servers=bootstrap, data_dir=folder, log_level="WARNING")
+    migrate(chosen.database_for("hop"), "hop", build().migrations)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    asyncio.run(main(chosen, number))
