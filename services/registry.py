@@ -19,7 +19,7 @@ SERVICES: dict[str, str] = {
 """Service name → `module:factory`, in the order in which a case meets them."""
 
 
-class UnknownService(LookupError):
+class UnknownServiceError(LookupError):
     """There is no service of this name."""
 
     def __init__(self, name: str) -> None:
@@ -30,10 +30,10 @@ def build(name: str) -> Service:
     """Compose the service of this name from its settings in the environment.
 
     Raises:
-        UnknownService: no such service.
+        UnknownServiceError: no such service.
     """
     if name not in SERVICES:
-        raise UnknownService(name)
+        raise UnknownServiceError(name)
     module, factory = SERVICES[name].split(":")
     return cast("Service", getattr(import_module(module), factory)())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from kafka.admin import KafkaAdminClient
 
 READY_WITHIN_MS = 30_000
-"""How long new topics may take until every partition has a leader."""
+"""How long new topics may take until every partition has a leader, and new settings until brokers know them."""
 
 _ALREADY_EXISTS = 36
 
@@ -192,7 +193,7 @@ def _read_configs(admin: KafkaAdminClient, names: list[str]) -> dict[str, dict[s
 
 
 def apply(plan: Plan, admin: KafkaAdminClient) -> None:
-    """Create what is missing, adjust what differs, and wait until the new topics can be used.
+    """Create what is missing, adjust what differs, and wait until the cluster works by it.
 
     Safe to repeat, and safe beside another `apply`: a topic that exists by now is left to the next plan.
 
@@ -243,4 +244,21 @@ def _adjust(adjustments: tuple[Adjustment, ...], admin: KafkaAdminClient) -> lis
         for adjustment in adjustments
     ]
     answer = admin.alter_configs(resources).get("topic", {})
-    return [f"{name}: {result}" for name, result in answer.items() if result != "OK"]
+    reasons = [f"{name}: {result}" for name, result in answer.items() if result != "OK"]
+    return reasons or _await_settings(adjustments, admin)
+
+
+def _await_settings(adjustments: tuple[Adjustment, ...], admin: KafkaAdminClient) -> list[str]:
+    """Brokers learn of a changed setting a moment after the controller has confirmed it."""
+    deadline = time.monotonic() + READY_WITHIN_MS / 1000
+    while True:
+        now = _read_configs(admin, [adjustment.topic.name for adjustment in adjustments])
+        late = [
+            f"{adjustment.topic.name}: {change.setting} is still {now[adjustment.topic.name].get(change.setting)}"
+            for adjustment in adjustments
+            for change in adjustment.changes
+            if now[adjustment.topic.name].get(change.setting) != change.wanted
+        ]
+        if not late or time.monotonic() > deadline:
+            return late
+        time.sleep(0.1)

@@ -147,7 +147,7 @@ def read_steps(case_id: str, catalogue: Catalogue, servers: str) -> list[Step]:
     try:
         places = _places(case_id.encode(), catalogue, consumer)
         return [
-            _step(record, dead_letters=places[key]) for key, record in _matching(case_id.encode(), places, consumer)
+            step_of(record, dead_letters=places[key]) for key, record in _matching(case_id.encode(), places, consumer)
         ]
     except KafkaError as error:
         fail_unreachable(servers, short(error))
@@ -219,7 +219,7 @@ def _read_to(
             raise KafkaTimeoutError(f"nothing came for {_STALLED_AFTER_S} s from {', '.join(p.topic for p in left)}")
 
 
-def _step(record: Any, *, dead_letters: bool) -> Step:
+def step_of(record: Any, *, dead_letters: bool) -> Step:
     """What a record says, whatever state it is in."""
     from schemas.codec import DecodeError, PayloadError, decode
 
