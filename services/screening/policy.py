@@ -113,7 +113,7 @@ class PolicyText(_Strict):
     title_en: LongText
     hard_stops: tuple[RuleText, ...]
     classification: tuple[ClassificationText, ...]
-    tilt: Annotated[tuple[TiltText, ...], Field(min_length=1)]
+    tilt: tuple[TiltText, ...]
 
 
 # --- what is compiled from it -----------------------------------------------------------------------------------------

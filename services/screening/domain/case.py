@@ -119,7 +119,9 @@ def deadlines(case: Case | None) -> Iterator[Deadline]:
 
 
 def _whole_second(moment: datetime) -> datetime:
-    """The moment or the next whole second: due times are kept in milliseconds, and must come back as they went."""
+    """The moment, or else the next whole second: due times are kept in milliseconds, rounded down, and a decision must
+    not be dated before the opinions that it rests on.
+    """
     return moment if not moment.microsecond else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 

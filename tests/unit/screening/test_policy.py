@@ -1,0 +1,255 @@
+"""Policy files are held to their form, and rules always have a result."""
+
+from __future__ import annotations
+
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schemas.referral import Referral
+from schemas.screening import PolicyPart, RuleFailure, RuleOutcome, RuleResult
+from schemas.values import FinancingNeed, KeyArea
+from services.screening.policy import POLICIES, PolicyError, load_policies
+from tests.unit.screening import builders as told
+
+RELEASED = {
+    "2020-03-23": "9805122af8e2e17d2090ac428c68e44e0a2eeb0288fe250c4a489eaef2ef75ea",
+    "2024-07-01": "89e289380cfbb4af82e9bdad0fe6a0848e21689868c34578dc0a291da49d4dc4",
+}
+SHIPPED = load_policies()
+IN_2020, IN_2024 = date(2020, 4, 1), date(2024, 7, 1)
+
+
+def written(**changes: Any) -> dict[str, Any]:
+    """A small policy version as its author would write it."""
+    rule = {"code": "private", "zh": "民营", "en": "Private", "inputs": ["ownership"], "when": "ownership == 'private'"}
+    return {
+        "version": "v1",
+        "effective_from": date(2020, 1, 1),
+        "title_zh": "试行政策",
+        "title_en": "Trial policy",
+        "hard_stops": [],
+        "classification": [],
+        "tilt": [{**rule, "points": 20}],
+        **changes,
+    }
+
+
+def tilting(**changes: Any) -> dict[str, Any]:
+    policy = written()
+    policy["tilt"] = [{**policy["tilt"][0], **changes}]
+    return policy
+
+
+def put(folder: Path, *policies: dict[str, Any]) -> Path:
+    for policy in policies:
+        (folder / f"{policy['version']}.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True), "utf-8")
+    return folder
+
+
+def result_of(folder: Path, policy: dict[str, Any], referral: Referral) -> RuleResult:
+    (result,) = load_policies(put(folder, policy)).in_force(IN_2020).score(referral).rules
+    return result
+
+
+def zone_plan(**changes: Any) -> Referral:
+    return told.referral(subject_kind="zone_plan", enterprise=None, need="zone_infrastructure", **changes)
+
+
+def project(amount: str, currency: str = "CNY") -> Referral:
+    return told.referral(
+        subject_kind="project",
+        need="plant_construction",
+        amount={"amount": amount, "currency": currency},
+        project={"name": "木材加工二期", "total_investment": {"amount": "10000000.00", "currency": "CNY"}},
+    )
+
+
+def codes(referral: Referral, on: date = IN_2020) -> dict[str, str]:
+    return {rule.code: rule.outcome.value for rule in SHIPPED.in_force(on).score(referral).rules}
+
+
+# --- the versions that are shipped ------------------------------------------------------------------------------------
+
+
+def test_released_versions_never_change() -> None:
+    shipped = {path.stem: sha256(path.read_bytes()).hexdigest() for path in POLICIES.glob("*.yaml")}
+    assert shipped == RELEASED
+
+
+@pytest.mark.parametrize(
+    ("day", "version"),
+    [
+        (date(2019, 1, 1), "2020-03-23"),
+        (date(2020, 3, 23), "2020-03-23"),
+        (date(2024, 6, 30), "2020-03-23"),
+        (date(2024, 7, 1), "2024-07-01"),
+        (date(2031, 1, 1), "2024-07-01"),
+    ],
+)
+def test_the_version_in_force_is_the_last_that_took_effect(day: date, version: str) -> None:
+    assert SHIPPED.in_force(day).version == version
+
+
+@pytest.mark.parametrize(
+    ("changes", "points"),
+    [
+        ({"enterprise": {"size_class": "large", "ownership": "state", "industry": "mining"}}, 0),
+        ({"enterprise": {"size_class": "micro", "ownership": "state", "industry": "mining"}}, 25),
+        ({"enterprise": {"size_class": "medium", "ownership": "private", "industry": "mining"}}, 20),
+        ({"enterprise": {"size_class": "medium", "ownership": "state", "industry": "manufacturing"}}, 0),
+        (
+            {
+                "enterprise": {"size_class": "medium", "ownership": "state", "industry": "manufacturing"},
+                "term_months": 13,
+            },
+            30,
+        ),
+        ({"enterprise": {"size_class": "large", "ownership": "state", "industry": "mining"}, "lane": "resumption"}, 25),
+        ({"term_months": 24, "lane": "resumption"}, 100),
+    ],
+)
+def test_the_tilt_favours_what_it_is_meant_to(changes: dict[str, Any], points: int) -> None:
+    body = told.REFERRAL_EXAMPLE
+    enterprise = {**body["enterprise"], **changes.pop("enterprise", {})}  # type: ignore[dict-item]
+    scoring = SHIPPED.in_force(IN_2020).score(told.referral(enterprise=enterprise, **changes))
+    assert scoring.score == points == sum(rule.points for rule in scoring.rules)
+
+
+@pytest.mark.parametrize("need", FinancingNeed)
+def test_every_financing_need_belongs_to_a_key_area(need: FinancingNeed) -> None:
+    assert SHIPPED.in_force(IN_2020).score(told.referral(need=need, country="RU")).key_areas
+
+
+def test_every_key_area_can_be_found() -> None:
+    found = {
+        area for need in FinancingNeed for area in SHIPPED.in_force(IN_2020).score(told.referral(need=need)).key_areas
+    }
+    assert found == set(KeyArea)
+
+
+def test_a_zone_plan_belongs_to_cluster_development_and_rules_on_enterprises_do_not_apply() -> None:
+    scoring = SHIPPED.in_force(IN_2020).score(zone_plan())
+    assert KeyArea.CLUSTER_DEVELOPMENT in scoring.key_areas
+    outcomes = codes(zone_plan())
+    assert outcomes["micro_or_small"] == outcomes["private_enterprise"] == "not_applicable"
+
+
+@pytest.mark.parametrize(("amount", "outcome"), [("8500000.00", "not_met"), ("8500000.01", "met")])
+def test_the_share_of_project_capital_is_exact_to_the_cent(amount: str, outcome: str) -> None:
+    assert codes(project(amount))["project_capital_too_low"] == outcome
+
+
+def test_amounts_in_different_currencies_are_not_compared() -> None:
+    assert codes(project("9999999.00", "USD"))["project_capital_too_low"] == "not_met"
+
+
+@pytest.mark.parametrize(("country", "outcome"), [("PY", "met"), ("KZ", "not_met"), (None, "not_evaluable")])
+def test_outbound_investment_is_held_to_its_permitted_direction(country: str | None, outcome: str) -> None:
+    assert codes(told.outbound(country))["outbound_direction_not_permitted"] == outcome
+
+
+def test_what_is_permitted_follows_the_version_in_force() -> None:
+    rule = "outbound_direction_not_permitted"
+    assert (codes(told.outbound("HN"))[rule], codes(told.outbound("HN"), IN_2024)[rule]) == ("met", "not_met")
+
+
+@pytest.mark.parametrize(("months", "outcome"), [(60, "not_met"), (61, "met")])
+def test_working_capital_is_lent_for_five_years_at_the_most_since_2024(months: int, outcome: str) -> None:
+    assert codes(told.referral(term_months=months), IN_2024)["working_capital_term_too_long"] == outcome
+
+
+# --- rules that can't be evaluated ------------------------------------------------------------------------------------
+
+
+def test_a_rule_whose_input_is_missing_says_which(tmp_path: Path) -> None:
+    policy = tilting(inputs=["country", "ownership"], when="country == 'RU' and ownership == 'private'")
+    result = result_of(tmp_path, policy, told.referral(country=None))
+    assert (result.outcome, result.failure) == (RuleOutcome.NOT_EVALUABLE, RuleFailure.INPUT_MISSING)
+    assert (result.missing, result.inputs, result.points) == (("country",), {"ownership": "private"}, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "failure"),
+    [
+        ({"inputs": ["zone"], "when": "zone > 12"}, RuleFailure.EXPRESSION_FAILED),
+        ({"inputs": ["zone"], "when": "number(zone) > 12"}, RuleFailure.EXPRESSION_FAILED),
+        ({"inputs": ["term_months"], "when": "term_months + 1"}, RuleFailure.NOT_YES_OR_NO),
+        ({"inputs": ["term_months"], "when": "term_months / 0"}, RuleFailure.NOT_YES_OR_NO),
+        ({"inputs": ["zone"], "when": "zone"}, RuleFailure.NOT_YES_OR_NO),
+    ],
+)
+def test_a_rule_that_fails_has_a_named_result_and_no_points(
+    tmp_path: Path, changes: dict[str, Any], failure: RuleFailure
+) -> None:
+    result = result_of(tmp_path, tilting(**changes), told.referral())
+    assert (result.outcome, result.failure, result.points) == (RuleOutcome.NOT_EVALUABLE, failure, 0)
+
+
+def test_a_hard_stop_that_cannot_be_evaluated_does_not_stop_but_is_told() -> None:
+    scoring = SHIPPED.in_force(IN_2020).score(told.outbound(None))
+    assert scoring.hard_stops == ()
+    (result,) = [rule for rule in scoring.rules if rule.code == "outbound_direction_not_permitted"]
+    assert (result.part, result.missing) == (PolicyPart.HARD_STOP, ("country",))
+
+
+# --- files with faults ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "fault"),
+    [
+        (written(title_zh=None), "title_zh"),
+        (written(comment="x"), "comment"),
+        (written(tilt=None), "tilt"),
+        (tilting(points="20"), "tilt.0.points"),
+        (tilting(points=0), "tilt.0.points"),
+        (tilting(inputs=[]), "tilt.0.inputs"),
+        (tilting(when="ownership =="), "private: not an expression"),
+        (tilting(inputs=["colour"], when="colour == 'red'"), "colour: no such input"),
+        (tilting(when="ownership == 'private' and country == 'RU'"), "country: looked at, but not among the inputs"),
+        (tilting(inputs=["ownership", "country"]), "country: among the inputs, but not looked at"),
+        (written(tilt=[*written()["tilt"]] * 2), "private: stands more than once"),
+    ],
+)
+def test_a_faulty_policy_is_refused_with_its_place(tmp_path: Path, policy: dict[str, Any], fault: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        load_policies(put(tmp_path, policy))
+    assert len(caught.value.faults) == 1
+    assert fault in caught.value.faults[0]
+    assert "v1.yaml" in caught.value.faults[0]
+
+
+def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    put(
+        tmp_path, tilting(when="(", code="a"), {**tilting(points=1000), "version": "v2"}, {**written(), "version": "v3"}
+    )
+    (tmp_path / "v4.yaml").write_text("tilt: [", "utf-8")
+    with pytest.raises(PolicyError) as caught:
+        load_policies(tmp_path)
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == [
+        "v1.yaml",
+        "v2.yaml",
+        "v4.yaml",
+        "more than one version is effective from 2020-01-01",
+    ]
+
+
+def test_a_file_is_named_after_its_version(tmp_path: Path) -> None:
+    (put(tmp_path, written()) / "v1.yaml").rename(tmp_path / "other.yaml")
+    with pytest.raises(PolicyError, match=r"name the file v1\.yaml"):
+        load_policies(tmp_path)
+
+
+def test_a_folder_without_policies_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="no policy version"):
+        load_policies(tmp_path)
+
+
+def test_words_inside_a_text_are_not_taken_for_inputs(tmp_path: Path) -> None:
+    policy = tilting(when="ownership == 'country and zone' or ownership == \"lane\"")
+    assert result_of(tmp_path, policy, told.referral()).outcome is RuleOutcome.NOT_MET

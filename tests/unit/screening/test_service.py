@@ -1,0 +1,78 @@
+"""The composition fits the catalogue, its table fits the state, and what is stored comes back."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import create_engine, inspect
+
+from services.kit.wiring import wire
+from services.registry import load_contracts
+from services.screening.domain.case import Case
+from services.screening.policy import PolicyError
+from services.screening.service import build
+from services.screening.store import ScreeningCaseRow
+from tests.unit.screening import builders as told
+from tests.unit.screening.builders import BANK, COMMERCE, after, given
+from topics.definition import load_catalogue
+
+
+def test_the_declaration_fits_the_catalogue() -> None:
+    load_contracts()
+    wiring = wire(build(), load_catalogue())
+    assert set(wiring.topics_of("case")) >= {"referral.events", "commerce.opinions", "bank.opinions", "risk.holds"}
+    assert {topic.name for topic in wiring.references} == {"commerce.directory", "bank.directory"}
+
+
+def test_every_type_that_reaches_screening_and_concerns_it_has_a_route() -> None:
+    load_contracts()
+    wiring = wire(build(), load_catalogue())
+    unheard = {kind for inlet in wiring.inlets.values() for kind in inlet.known if kind not in inlet.routes}
+    assert {kind for kind in unheard if not kind.startswith("referral.")} == set()
+
+
+def test_the_table_has_a_column_for_every_field_of_the_state() -> None:
+    columns = [column.name for column in ScreeningCaseRow.__table__.columns]  # type: ignore[attr-defined]
+    assert columns == ["key", "version", *(field.name for field in fields(Case))]
+
+
+def test_the_migration_makes_the_table_that_the_store_declares() -> None:
+    engine = create_engine("sqlite://")
+    migration = import_module("services.screening.migrations.0001_initial")
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        migration.upgrade()
+        made = {
+            column["name"]: (str(column["type"]), column["nullable"])
+            for column in inspect(connection).get_columns("screening_case")
+        }
+    declared = {
+        column.name: (column.type.compile(engine.dialect), column.nullable)
+        for column in ScreeningCaseRow.__table__.columns  # type: ignore[attr-defined]
+    }
+    assert made == declared
+
+
+def test_a_case_with_everything_in_it_survives_being_stored_and_loaded() -> None:
+    desk = given(
+        told.registered(),
+        told.supports(COMMERCE, after(1)),
+        told.opposes(BANK, after(2), "not_viable", "plan_immature"),
+        told.held(after(3)),
+        told.held(after(4), told.CASE_HOLD),
+        told.released(after(5)),
+    )
+    assert desk.case is not None
+    assert told.stored_and_loaded(desk.case) == desk.case
+    assert desk.case.bank is not None
+    assert [said.code for said in desk.case.bank.reasons] == ["not_viable", "plan_immature"]
+
+
+def test_the_folder_of_policies_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KOUAN_SCREENING_POLICIES", str(tmp_path))
+    with pytest.raises(PolicyError, match=str(tmp_path)):
+        build()
