@@ -69,7 +69,9 @@ def count_exposure(
     now = evolve_subject(state, counted)
     if now.held:
         yield from hold_newcomer(changed, event.subject, rules)
-    yield from look_again(now, event.subject, rules)
+    # Most changes are cases that open or end: only money can move the exposure.
+    if changed.outstanding.amount != changed.outstanding_before.amount:
+        yield from look_again(now, event.subject, rules)
 
 
 def hold_newcomer(changed: RiskExposureChanged, zone: str, rules: Rules) -> Iterator[Output]:
