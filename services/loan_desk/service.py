@@ -34,5 +34,5 @@ def build() -> Service:
             ),
         ),
         context=NothingToLookUp,
-        migrations="services.loan_desk:migrations",
+        migrations="services.loan_desk.migrations",
     )

@@ -67,5 +67,5 @@ def build() -> Service:
             ),
         ),
         context=lambda: rules,
-        migrations="services.risk_monitor:migrations",
+        migrations="services.risk_monitor.migrations",
     )
