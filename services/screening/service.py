@@ -110,5 +110,5 @@ def build() -> Service:
             ),
         ),
         context=lambda: ScreeningContext(policies, working_days),
-        migrations="services.screening:migrations",
+        migrations="services.screening.migrations",
     )
