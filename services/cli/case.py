@@ -32,13 +32,16 @@ if TYPE_CHECKING:
 CASE_KEYS = frozenset({"referral_id", "referral_id_or_zone"})
 """Names of the catalogue's keys under which a case's id stands."""
 
+_LABELLED = frozenset({"level", "level_before", "score", "outstanding", "overdue_days", "deadline", "acknowledge_by"})
+"""Those of them that say nothing without their name."""
+
 _CHINA = timezone(timedelta(hours=8))
 _STALLED_AFTER_S = 30
 
 _TELLING = (
-    *("verdict", "code", "reason_code", "level", "level_before", "refused_type", "duplicate_of", "state", "grade"),
-    *("reason", "recipient", "name", "score", "amount", "currency", "loan_id", "hold_id", "notice_id", "side", "due"),
-    *("zh", "text"),
+    *("verdict", "code", "reason_code", "level", "level_before", "refused_type", "duplicate_of", "status", "grade"),
+    *("reason", "name", "name_zh", "subject_zh", "score", "amount", "outstanding", "currency", "overdue_days"),
+    *("deadline", "acknowledge_by", "loan_id", "hold_id", "zh", "text"),
 )
 """Fields worth a glance in one table row, the most telling first; `--json` shows everything."""
 
@@ -91,10 +94,10 @@ def show(
 
 
 def time_line(steps: Iterable[Step]) -> list[Step]:
-    """Repeats dropped (by source and id; dead letters apart), in order of time, causes before what they caused."""
-    first: dict[tuple[str, str, bool], Step] = {}
+    """Repeats dropped (by source and id), in order of time, causes before what they caused."""
+    first: dict[tuple[str, str], Step] = {}
     for step in steps:
-        ident = (step.source, step.id, step.dead_letter)
+        ident = (step.source, step.id)
         known = first.get(ident)
         first[ident] = step if known is None else replace(known, repeats=known.repeats + 1)
     depth = _depths(first.values())
@@ -239,7 +242,10 @@ def step_of(record: Any, *, dead_letters: bool) -> Step:
     if dead_letters:
         problem = f"{named.get('kouan_reason', '')}: {named.get('kouan_text', '')}"
         letter = named.get("kouan_dead_letter_id", place)
-        return replace(base, dead_letter=True, id=letter, problem=problem)
+        # Beside what it is of, which stands at the publisher's time, not where it was written off.
+        return replace(
+            base, time=_moment(named.get("ce_time", "")) or stamped, dead_letter=True, id=letter, problem=problem
+        )
     try:
         event = decode(record.key, record.value, headers)
     except PayloadError as error:
@@ -249,6 +255,14 @@ def step_of(record: Any, *, dead_letters: bool) -> Step:
     except DecodeError as error:
         return replace(base, problem=f"{error.code}: {error.text}")
     return replace(_of_event(base, event), event=event, body=event.data.model_dump(mode="json", exclude_none=True))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def _of_event(base: Step, event: Event[Any]) -> Step:
@@ -307,7 +321,7 @@ def _show_table(case_id: str, steps: list[Step]) -> None:
 def _what_happened(step: Step) -> Any:
     from rich.text import Text
 
-    name = step.type.rsplit(".v", 1)[0] or "?"
+    name = step.type.rsplit(".v", 1)[0] or "不可读 unreadable"
     again = f" ×{step.repeats + 1}" if step.repeats else ""
     if step.dead_letter:
         return Text(f"死信 dead letter\n{name}{again}", style="red")
@@ -321,7 +335,8 @@ def summary(step: Step) -> str:
         return _cut(step.problem, 240)
     found: dict[str, str] = {}
     _glean(step.body, found)
-    return " · ".join(_cut(found[name], 60) for name in _TELLING if name in found)
+    told = [(f"{name} " if name in _LABELLED else "") + _cut(found[name], 60) for name in _TELLING if name in found]
+    return " · ".join(told)
 
 
 def _glean(node: Any, found: dict[str, str]) -> None:

@@ -23,6 +23,17 @@ def work(
             f"没有名为 {service} 的服务；可选：{names}。",
             f"There is no service {service}; choose of: {names}.",
         )
+    from services.kit.failures import Fatal
     from services.kit.worker import run
+    from services.registry import build, load_contracts
 
-    run(service)
+    # A service imports the contracts it speaks; its topics carry others besides, and all of them have to be known.
+    load_contracts()
+    try:
+        run(build(service))
+    except Fatal as fatal:
+        fail(
+            Exit.FAILED,
+            f"服务 {service} 无法继续运行，需要处理：{fatal}",
+            f"{service} can't go on and needs a person: {fatal}",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -96,3 +97,14 @@ def test_the_summary_gives_the_most_telling_fields_first() -> None:
 def test_a_long_text_is_cut_in_the_summary() -> None:
     payload = WithdrawalSubmitted.model_validate({"code": "financed_elsewhere", "reason": "长" * 500})
     assert len(summary(step_of(record_of(event(payload)), dead_letters=False))) < 100
+
+
+def test_a_number_is_shown_with_its_name() -> None:
+    assert summary(replace(step("a"), body={"score": 40, "rules": [{"code": "private_enterprise"}]})) == (
+        "private_enterprise · score 40"
+    )
+
+
+def test_a_dead_letter_stands_at_the_time_of_what_it_is_of() -> None:
+    letter = step_of(record_of(event(REFERRAL), "screening.dead-letters"), dead_letters=True)
+    assert letter.time == MORNING
