@@ -46,5 +46,6 @@ def environment(*, autoescape: bool) -> Environment:
 
 
 def _both(template: Template, values: dict[str, object]) -> Pair:
-    zh, en = ("".join(template.blocks[name](template.new_context(values))).strip() for name in ("zh", "en"))
+    context = template.new_context(values)
+    zh, en = ("".join(template.blocks[name](context)).strip() for name in ("zh", "en"))
     return Pair(zh, en)
