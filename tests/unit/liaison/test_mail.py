@@ -246,6 +246,7 @@ def guarded(postbox: Postbox) -> Iterator[Controller]:
     controller.stop()
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_the_password_is_read_from_its_file_at_each_connection(
     guarded: Controller, postbox: Postbox, tmp_path: Path
 ) -> None:
@@ -265,6 +266,7 @@ def test_the_password_is_read_from_its_file_at_each_connection(
     assert len(postbox.mails) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
 def test_without_a_login_where_one_is_demanded_no_mail_is_given_up(guarded: Controller) -> None:
     (outcome,) = send(guarded, *some_notices())
     assert isinstance(outcome, Retry)

@@ -17,5 +17,6 @@ def row(rule: Rule) -> str:
 
 
 def test_the_readme_shows_every_rule_in_the_order_of_the_table() -> None:
-    shown = [line for line in README.read_text("utf-8").splitlines() if line.startswith("| `") and line.endswith("` |")]
+    table = README.read_text("utf-8").partition("## Who is told what")[2].partition("\n## ")[0]
+    shown = [line for line in table.splitlines() if line.startswith("| `")]
     assert shown == [row(rule) for rule in RULES]
