@@ -23,6 +23,7 @@ STRUCTURED = "application/cloudevents+json"
 JSON = b"application/json"
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject")
 _ATTRIBUTE_LIMIT = 256
+_ATTRIBUTE_RULE = f"{{name}} must be 1 to {_ATTRIBUTE_LIMIT} printable characters without control characters"
 
 
 class DecodeError(Exception):
@@ -64,32 +65,37 @@ def decode(
         raise DecodeError("empty-value", "the record has no value; an event has a JSON object as its value")
     named = dict(headers)
     content_type = named.get("content-type")
-    if content_type is not None and content_type.startswith(b"application/cloudevents"):
+    if content_type is not None and content_type != JSON and content_type.startswith(b"application/cloudevents"):
         return _decode_structured(key, value, known)
     if len(value) > EVENT_LIMIT:
         raise _too_large(value, _text(named.get("ce_source")), _text(named.get("ce_id")))
     if len(named) != len(headers):
         raise DecodeError("repeated-header", "a header occurs more than once; send each CloudEvents header once")
     try:
-        id, source, kind = named["ce_id"].decode(), named["ce_source"].decode(), named["ce_type"].decode()
-        time, subject = named["ce_time"].decode(), named["ce_subject"].decode()
-        version = named["ce_specversion"]
+        event = _envelope(
+            named["ce_specversion"],
+            named["ce_id"].decode(),
+            named["ce_source"].decode(),
+            named["ce_type"].decode(),
+            named["ce_time"].decode(),
+            named["ce_subject"].decode(),
+        )
     except (KeyError, UnicodeDecodeError, AttributeError):
         raise _broken_headers(named) from None
-    event = _envelope(version, id, source, kind, time, subject)
     if key != named["ce_subject"]:
         raise DecodeError(
-            "key-mismatch", f"the record's key is not its ce_subject {subject!r}; send the subject as key", source, id
+            "key-mismatch",
+            f"the record's key is not its ce_subject {event.subject!r}; send the subject as key",
+            event.source,
+            event.id,
         )
-    extension = named.get("ce_correlationid")
-    if extension is not None:
-        event.correlation_id = _text(extension)
-    extension = named.get("ce_causationid")
-    if extension is not None:
-        event.causation_id = _text(extension)
-    extension = named.get("traceparent") or named.get("ce_traceparent")
-    if extension is not None:
-        event.traceparent = _trace(extension)
+    if "ce_correlationid" in named:
+        event.correlation_id = _text(named["ce_correlationid"])
+    if "ce_causationid" in named:
+        event.causation_id = _text(named["ce_causationid"])
+    trace = named.get("traceparent") or named.get("ce_traceparent")
+    if trace is not None:
+        event.traceparent = _trace(trace)
     event.data = _body(event, value, known)
     return event
 
@@ -204,24 +210,42 @@ def to_structured(event: Event[Payload]) -> dict[str, Any]:
 
 
 def _envelope(version: bytes, id: str, source: str, kind: str, time: str, subject: str) -> Event[Any]:
-    if version != b"1.0":
-        raise DecodeError("unsupported-version", "specversion is not 1.0; send CloudEvents 1.0", source, id)
-    for name, text in (("id", id), ("source", source), ("subject", subject)):
-        if not 0 < len(text) <= _ATTRIBUTE_LIMIT or not text.isprintable():
-            raise DecodeError(
-                "bad-attribute",
-                f"{name} must be 1 to {_ATTRIBUTE_LIMIT} printable characters without control characters",
-                *((source, id) if name == "subject" else ()),
-            )
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None:
-        raise DecodeError(
-            "bad-time", f"time {time[:40]!r} is not RFC 3339 with an offset, such as 2026-01-05T09:30:00+08:00", source, id
-        )
-    return Event(id, source, kind, moment, subject, None)
+    if (
+        moment is not None
+        and moment.tzinfo is not None
+        and 2000 <= moment.year <= 2199
+        and version == b"1.0"
+        and 0 < len(id) <= _ATTRIBUTE_LIMIT
+        and 0 < len(source) <= _ATTRIBUTE_LIMIT
+        and 0 < len(subject) <= _ATTRIBUTE_LIMIT
+        and id.isprintable()
+        and source.isprintable()
+        and subject.isprintable()
+    ):
+        return Event(id, source, kind, moment, subject, None)
+    raise _broken_envelope(version, id, source, time, subject)
+
+
+def _broken_envelope(version: bytes, id: str, source: str, time: str, subject: str) -> DecodeError:
+    """What is wrong with attributes that are all there. Source and id are told on only where they can be trusted."""
+    for name, text in (("id", id), ("source", source)):
+        if not 0 < len(text) <= _ATTRIBUTE_LIMIT or not text.isprintable():
+            return DecodeError("bad-attribute", _ATTRIBUTE_RULE.format(name=name))
+    if not 0 < len(subject) <= _ATTRIBUTE_LIMIT or not subject.isprintable():
+        return DecodeError("bad-attribute", _ATTRIBUTE_RULE.format(name="subject"), source, id)
+    if version != b"1.0":
+        return DecodeError("unsupported-version", "specversion is not 1.0; send CloudEvents 1.0", source, id)
+    shown = time[:40]
+    return DecodeError(
+        "bad-time",
+        f"time {shown!r} is not RFC 3339 with an offset and a year from 2000 to 2199, such as 2026-01-05T09:30:00+08:00",
+        source,
+        id,
+    )
 
 
 def _class_of(event: Event[Any], known: Mapping[str, type[Payload]] | None) -> type[Payload]:
@@ -237,7 +261,7 @@ def _class_of(event: Event[Any], known: Mapping[str, type[Payload]] | None) -> t
 
 
 def _body(event: Event[Any], value: bytes, known: Mapping[str, type[Payload]] | None) -> Payload:
-    cls = (known if known is not None else {}).get(event.type) or _class_of(event, known)
+    cls = (known.get(event.type) if known is not None else None) or _class_of(event, known)
     if b"\\u0000" in value or b"\x00" in value:
         _refuse_nul(value, event.source, event.id)
     try:
@@ -304,5 +328,4 @@ def _text_or_none(value: Any) -> str | None:
 
 def _trace(raw: bytes) -> str | None:
     """A W3C traceparent of version 00; anything else counts as none, as the recommendation asks."""
-    text = _text(raw)
-    return text if text is not None and len(text) == 55 and text[:3] == "00-" else None
+    return raw.decode() if len(raw) == 55 and raw[:3] == b"00-" and raw.isascii() else None

@@ -61,6 +61,7 @@ class Batch:
     unparked: list[tuple[str, int, int]] = field(default_factory=list)
     claims_made: list[tuple[str, str, str]] = field(default_factory=list)
     claims_freed: list[tuple[str, str]] = field(default_factory=list)
+    applied: int = 0
     counts: dict[str, int] = field(default_factory=dict)
     still_early: set[tuple[TaskId, str, str]] = field(default_factory=set)
     awaited: set[tuple[TaskId, str]] = field(default_factory=set)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.envelope import EVENT_LIMIT, Event, Payload
 from services.kit.batch import Batch, Entry, Message, Target, TaskId
@@ -46,15 +46,31 @@ class Limits:
             raise TooManyUnexpected(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
+class Outputs(NamedTuple):
     """What one decision gives, encoded: messages with their targets, and the state after it."""
 
     state: Any
     evolved: bool
-    messages: list[tuple[Target, Message]]
-    opened: list[tuple[Any, ...]]
-    closed: list[tuple[str, str, str]]
+    messages: Sequence[tuple[Target, Message]]
+    opened: Sequence[tuple[Any, ...]]
+    closed: Sequence[tuple[str, str, str]]
+
+
+class View:
+    """A task with all that deciding for it needs, looked up once for a run of items."""
+
+    __slots__ = ("aggregate", "cache", "closes", "id", "opens", "partitions", "records", "task", "watched")
+
+    def __init__(self, id: TaskId, task: Task, wiring: Wiring) -> None:
+        self.id = id
+        self.task = task
+        self.cache = task.cache
+        self.aggregate = wiring.aggregates[id.aggregate]
+        self.records = frozenset(self.aggregate.records)
+        self.opens = wiring.opens[id.aggregate]
+        self.closes = wiring.closes[id.aggregate]
+        self.partitions = wiring.partitions[id.aggregate]
+        self.watched = self.aggregate.deadlines is not None or self.aggregate.claims is not None
 
 
 class Decider:
@@ -66,7 +82,6 @@ class Decider:
         self._context = context
         self._limits = limits
         self._service = wiring.service.name
-        self._records = {name: frozenset(one.records) for name, one in wiring.aggregates.items()}
 
     def decide(
         self,
@@ -83,13 +98,18 @@ class Decider:
         batch = Batch()
         taken: dict[tuple[str, str], tuple[str, int]] = {}
         claims = {name: dict(known) for name, known in holders.items()}
+        view: View | None = None
         for item in items:
-            batch.epochs[item.task] = self._tasks[item.task].epoch
-            if item.record is not None:
+            if view is None or item.task is not view.id:
+                view = View(item.task, self._tasks[item.task], self._wiring)
+                batch.epochs[view.id] = view.task.epoch
+            record = item.record
+            if record is not None:
                 if not item.parked:
-                    self._advance(batch, item.record)
+                    # The position moves with every record, whatever comes of it; the runner adds where it stood.
+                    batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
                 if item.misplaced:
-                    self._send_on(batch, item, item.record)
+                    self._send_on(batch, item, record)
                     continue
                 if item.decide is None and item.error is None:
                     batch.count("ignored")
@@ -98,7 +118,7 @@ class Decider:
                     if item.parked:
                         self._unpark(batch, item, self._tasks[item.task])
                     continue
-            self._apply(batch, item, taken, claims, seen, now_ms)
+            self._apply(batch, item, view, taken, claims, seen, now_ms)
         self._settle(batch)
         return batch
 
@@ -108,12 +128,6 @@ class Decider:
         if aggregate.claims_wanted is None or not isinstance(event.data, Payload):
             return ()
         return tuple(aggregate.claims_wanted(event.data))
-
-    def _advance(self, batch: Batch, record: Record) -> None:
-        """The position moves with every record, whatever comes of it; the caller fills in where it stood."""
-        place = (record.topic, record.partition)
-        known = batch.positions.get(place)
-        batch.positions[place] = (-1 if known is None else known[0], record.offset + 1)
 
     def _is_new(self, batch: Batch, item: Item, taken: Mapping[tuple[str, str], tuple[str, int]], seen: Seen) -> bool:
         """Whether an input was not taken in before; a reused id is a dead letter, a repeat is left out."""
@@ -155,6 +169,7 @@ class Decider:
         self,
         batch: Batch,
         item: Item,
+        view: View,
         taken: dict[tuple[str, str], tuple[str, int]],
         claims: dict[str, dict[str, str]],
         seen: Seen,
@@ -164,22 +179,20 @@ class Decider:
             self._take_in(batch, item, taken, seen, DEAD)
             self._bury(batch, item, *item.error)
             return
-        event, task = item.event, self._tasks[item.task]
+        event, task, aggregate = item.event, view.task, view.aggregate
         assert event is not None
-        assert item.decide is not None
-        if self._waits(batch, item, task, event.subject):
+        if task.parked and self._waits(batch, item, task, event.subject):
             if not item.parked:
                 self._park(batch, item, task, "an earlier input of this key on this topic waits", now_ms)
             return
-        aggregate = self._wiring.aggregates[item.task.aggregate]
-        entry = task.cache.get(event.subject, _ABSENT)
+        entry = view.cache.get(event.subject, _ABSENT)
         if item.fired is not None and not self._still_due(batch, aggregate, entry.state, item):
             return
         if aggregate.claims_wanted is not None:
             held = claims.get(aggregate.name, {})
             event.holders = {text: held[text] for text in self.claims_wanted(aggregate, event) if text in held}
         try:
-            outputs = self._decided(aggregate, item, event, entry.state)
+            outputs = self._decided(view, item, event, entry.state)
         except Early as early:
             self._defer(batch, item, task, early.text, taken, seen, now_ms)
         except Invalid as invalid:
@@ -189,7 +202,7 @@ class Decider:
             self._fail(batch, item, failure, taken, seen)
         else:
             self._take_in(batch, item, taken, seen, APPLIED)
-            self._accept(batch, item, task, aggregate, entry, outputs, claims)
+            self._accept(batch, item, view, entry, outputs, claims)
 
     def _still_due(self, batch: Batch, aggregate: Aggregate, state: Any, item: Item) -> bool:
         """A deadline read from the database may have been moved or ended by what was decided since."""
@@ -202,117 +215,121 @@ class Decider:
             batch.deadlines_gone.append((aggregate.name, item.event.subject, item.fired.name))
         return False
 
-    def _decided(self, aggregate: Aggregate, item: Item, event: Event[Any], state: Any) -> Outputs:
+    def _decided(self, view: View, item: Item, event: Event[Any], state: Any) -> Outputs:
         """Decide, evolve and encode one item; raises before anything of the batch was touched."""
         assert item.decide is not None
         made = list(item.decide(state, event, self._context))
+        if not made and item.fired is None:
+            return Outputs(state, False, (), (), ())
         if len(made) > MOST_OUTPUTS:
             raise ValueError(f"{len(made)} outputs for one input; an id has room for {MOST_OUTPUTS}")
-        if item.fired is None and not made:
-            return Outputs(state, False, [], [], [])
         subject = event.subject
         time_ms = in_ms(event.time)
         stem = output_stem(self._service, event.source, event.id, time_ms)
         correlation = event.correlation_id or subject
-        trace = event.traceparent[:36] if event.traceparent else f"00-{stem.replace('-', '')[-24:]:0>32}-"
-        flags = event.traceparent[-3:] if event.traceparent else "-01"
+        before = event.traceparent or f"00-{stem.replace('-', '')[-24:]:0>32}-0000000000000000-01"
         common = [
             ("ce_time", event.time.isoformat().encode()),
             ("ce_correlationid", correlation.encode()),
             ("ce_causationid", event.id.encode()),
         ]
-        records = self._records[aggregate.name]
-        opens, closes = self._wiring.opens[aggregate.name], self._wiring.closes[aggregate.name]
+        evolve, records = view.aggregate.evolve, view.records
         messages: list[tuple[Target, Message]] = []
         opened: list[tuple[Any, ...]] = []
         closed: list[tuple[str, str, str]] = []
         evolved = False
         for position, output in enumerate(made):
-            if type(output) is To:
+            kind = type(output)
+            if kind is To:
                 key, payload = output.key, output.payload
             else:
                 key, payload = subject, output
-                if type(payload) in records:
-                    state, evolved = aggregate.evolve(state, payload), True
+                if kind in records:
+                    state, evolved = evolve(state, payload), True
             id = f"{stem}{position:04x}"
-            parent = f"{trace}{id[19:23]}{id[24:]}{flags}"
-            target, message = self._encode(payload, key, id, parent, common, item.task if key == subject else None)
-            messages.append((target, message))
-            effect = opens.get(type(payload))
-            if effect is not None:
+            # The new span is the output itself: its id's last 16 digits.
+            trace = f"{before[:36]}{id[19:23]}{id[24:]}{before[52:]}"
+            message = self._encode(view, payload, key, id, trace, common, home=key == subject)
+            messages.append(message)
+            if kind in view.opens:
+                effect = view.opens[kind]
                 opened.append(
-                    (aggregate.name, effect.name, effect.identify(payload), item.task.partition, key, id,
-                     (message[1] or b"").decode(), correlation, parent, time_ms, 1)
+                    (view.id.aggregate, effect.name, effect.identify(payload), view.id.partition, key, id,
+                     (message[1][1] or b"").decode(), correlation, trace, time_ms, 1)
                 )  # fmt: skip
-            closed += [(aggregate.name, effect.name, effect.identify(payload)) for effect in closes.get(type(payload), ())]
-        if item.fired is not None and _due_times(aggregate, state).get(item.fired.name) == in_ms(item.fired.due):
+            if kind in view.closes:
+                closed += [(view.id.aggregate, one.name, one.identify(payload)) for one in view.closes[kind]]
+        if item.fired is not None and _due_times(view.aggregate, state).get(item.fired.name) == in_ms(item.fired.due):
             raise RuntimeError(f"deadline {item.fired.name} fell due and the state still asks for it at the same time")
         return Outputs(state, evolved, messages, opened, closed)
 
     def _encode(
-        self,
-        payload: Payload,
-        key: str,
-        id: str,
-        parent: str,
-        common: list[tuple[str, bytes]],
-        task: TaskId | None,
+        self, view: View, payload: Payload, key: str, id: str, trace: str, common: list[tuple[str, bytes]], *, home: bool
     ) -> tuple[Target, Message]:
+        """The record of one output; under its input's own key (`home`) it keeps the input's partition number."""
         outlet = self._wiring.outlets[type(payload)]
         value: bytes = payload.__pydantic_serializer__.to_json(payload, exclude_none=True)
         if len(value) > EVENT_LIMIT:
             raise ValueError(f"output {outlet.headers[2][1].decode()} has {len(value)} bytes; the limit is {EVENT_LIMIT}")
         raw = key.encode()
-        if task is not None and outlet.partitions == self._wiring.partitions[task.aggregate]:
-            partition = task.partition
+        if home and outlet.partitions == view.partitions:
+            partition = view.id.partition
         else:
             partition = partition_of(raw, outlet.partitions)
         headers = [
-            *outlet.headers, ("ce_id", id.encode()), ("ce_subject", raw), *common, ("traceparent", parent.encode()),
+            *outlet.headers, ("ce_id", id.encode()), ("ce_subject", raw), *common, ("traceparent", trace.encode()),
         ]  # fmt: skip
-        return Target(outlet.topic, partition), (raw, value, headers)
+        return outlet.targets[partition], (raw, value, headers)
 
     def _accept(
         self,
         batch: Batch,
         item: Item,
-        task: Task,
-        aggregate: Aggregate,
+        view: View,
         entry: Entry,
         outputs: Outputs,
         claims: dict[str, dict[str, str]],
     ) -> None:
-        event = item.event
+        event, task, name = item.event, view.task, view.id.aggregate
         assert event is not None
         key = event.subject
         if outputs.evolved:
-            changed = batch.states.setdefault(aggregate.name, {})
+            changed = batch.states.get(name)
+            if changed is None:
+                changed = batch.states[name] = {}
             now = changed.get(key)
             if now is None:
-                changed[key] = task.cache[key] = Entry(entry.version + 1, outputs.state)
-                if aggregate.deadlines is not None or aggregate.claims is not None:
-                    batch.before.setdefault(aggregate.name, {})[key] = (entry.state, item.task.partition)
+                changed[key] = view.cache[key] = Entry(entry.version + 1, outputs.state)
+                if view.watched:
+                    batch.before.setdefault(name, {})[key] = (entry.state, view.id.partition)
             else:
                 now.state = outputs.state
-            if aggregate.claims is not None:
-                self._overlay_claims(claims.setdefault(aggregate.name, {}), key, aggregate, entry.state, outputs.state)
+            if view.aggregate.claims is not None:
+                self._overlay_claims(claims.setdefault(name, {}), key, view.aggregate, entry.state, outputs.state)
+        packs = batch.packs
         for target, message in outputs.messages:
-            pack = batch.packs.get((item.task, target))
-            if pack is None:
-                batch.packs[item.task, target] = [message]
+            place = (view.id, target)
+            if place in packs:
+                packs[place].append(message)
             else:
-                pack.append(message)
-        batch.effects_opened += outputs.opened
-        batch.effects_closed += outputs.closed
-        if item.closes is not None:
+                packs[place] = [message]
+        if outputs.opened:
+            batch.effects_opened += outputs.opened
+        if outputs.closed:
+            batch.effects_closed += outputs.closed
+        if task.parked:
+            if item.parked:
+                self._unpark(batch, item, task)
+            if key in task.parked:
+                batch.awaited.add((view.id, key))
+        if item.record is not None:
+            batch.applied += 1
+        elif item.closes is not None:
             batch.effects_closed.append(item.closes)
-        if item.fired is not None:
-            batch.deadlines_fired.append((aggregate.name, key, item.fired.name, in_ms(item.fired.due)))
-        if item.parked:
-            self._unpark(batch, item, task)
-        if key in task.parked:
-            batch.awaited.add((item.task, key))
-        batch.count("deadline" if item.fired is not None else "effect" if item.closes is not None else "applied")
+            batch.count("effect")
+        elif item.fired is not None:
+            batch.deadlines_fired.append((name, key, item.fired.name, in_ms(item.fired.due)))
+            batch.count("deadline")
 
     def _overlay_claims(self, held: dict[str, str], key: str, aggregate: Aggregate, before: Any, after: Any) -> None:
         """Later items of the batch see what earlier ones claimed or freed."""
@@ -438,8 +455,9 @@ class Decider:
         """The batch of a single item that the database would not take."""
         batch = Batch()
         batch.epochs[item.task] = self._tasks[item.task].epoch
-        if item.record is not None and not item.parked:
-            self._advance(batch, item.record)
+        record = item.record
+        if record is not None and not item.parked:
+            batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
         self._fail(batch, item, failure, {}, seen)
         return batch
 

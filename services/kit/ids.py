@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b, sha1
+from hashlib import sha1
 
 MOST_OUTPUTS = 0xFFFF
 """How many outputs one input may have: their position takes four hexadecimal digits of the id."""
@@ -14,9 +14,9 @@ def output_stem(service: str, source: str, id: str, time_ms: int) -> str:
     48 bits are the input's time in milliseconds, so that indexes grow at their end; 56 bits a hash of service, source
     and id.
     """
-    digest = blake2b(f"{service}\0{source}\0{id}".encode(), digest_size=7).hexdigest()
+    digest = sha1(f"{service}\0{source}\0{id}".encode(), usedforsecurity=False).hexdigest()
     time = f"{time_ms & 0xFFFFFFFFFFFF:012x}"
-    return f"{time[:8]}-{time[8:]}-8{digest[:3]}-8{digest[3:6]}-{digest[6:]}"
+    return f"{time[:8]}-{time[8:]}-8{digest[:3]}-8{digest[3:6]}-{digest[6:14]}"
 
 
 def digest_of(key: bytes, value: bytes) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-_MASK = 0xFFFFFFFF
-_M = 0x5BD1E995
+_WORDS = tuple(f"<{words}I" for words in range(65))
 
 
 def murmur2(key: bytes) -> int:
@@ -13,12 +12,12 @@ def murmur2(key: bytes) -> int:
     length = len(key)
     h = 0x9747B28C ^ length
     words = length >> 2
-    for k in unpack_from(f"<{words}I", key):
-        k = k * _M & _MASK
-        h = (h * _M & _MASK) ^ ((k ^ k >> 24) * _M & _MASK)
+    for k in unpack_from(_WORDS[words] if words < 65 else f"<{words}I", key):
+        k = k * 0x5BD1E995 & 0xFFFFFFFF
+        h = (h * 0x5BD1E995 ^ (k ^ k >> 24) * 0x5BD1E995) & 0xFFFFFFFF
     if rest := key[words << 2 :]:
-        h = (h ^ int.from_bytes(rest, "little")) * _M & _MASK
-    h = (h ^ h >> 13) * _M & _MASK
+        h = (h ^ int.from_bytes(rest, "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    h = (h ^ h >> 13) * 0x5BD1E995 & 0xFFFFFFFF
     return h ^ h >> 15
 
 

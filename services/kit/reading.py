@@ -60,7 +60,19 @@ class StoredRecord:
         return (record.topic, record.partition, record.offset, record.timestamp, record.key, record.value, headers)
 
 
-class Item:
+class _Usual:
+    """What most items are: not on a special way."""
+
+    error: tuple[str, str] | None = None
+    misplaced = False
+    parked = False
+    expired = False
+    redrives: str | None = None
+    fired: Deadline | None = None
+    closes: tuple[str, str, str] | None = None
+
+
+class Item(_Usual):
     """One input on its way to a decision.
 
     `event` is None where it could not be decoded, `error` (code, text) says that it is a dead letter already. `decide`
@@ -69,26 +81,17 @@ class Item:
     the id of the dead letter that is sent round again, `fired` the deadline that fell due, `closes` the effect settled.
     """
 
-    __slots__ = (
-        "closes", "decide", "digest", "error", "event", "expired", "fired", "inlet", "known", "misplaced", "parked",
-        "record", "redrives", "task",
-    )  # fmt: skip
+    # What is rare lives in the base's __dict__, which most items never fill: making items is on the hot path.
+    __slots__ = ("decide", "digest", "event", "inlet", "known", "record", "task")
 
     def __init__(self, task: TaskId, inlet: Inlet | None, record: Record | None) -> None:
         self.task = task
         self.inlet = inlet
         self.record = record
         self.event: Event[Any] | None = None
-        self.error: tuple[str, str] | None = None
         self.decide: Callable[[Any, Event[Any], Any], Any] | None = None
         self.digest = ""
         self.known = True
-        self.misplaced = False
-        self.parked = False
-        self.expired = False
-        self.redrives: str | None = None
-        self.fired: Deadline | None = None
-        self.closes: tuple[str, str, str] | None = None
 
 
 class Reader:
@@ -172,11 +175,12 @@ class Reader:
             if len(accepted) > 10_000:
                 accepted.clear()
             accepted.add(event.source)
-        if item.decide is not None or item.error is not None:
-            item.digest = digest_of(key or b"", value or b"")
+        item.digest = digest_of(key or b"", value or b"")
         owned = self._tasks.get(task)
-        if owned is None or event.subject not in owned.cache:
-            item.misplaced = partition_of(key or b"", inlet.topic.partitions) != record.partition
+        if (owned is None or event.subject not in owned.cache) and (
+            partition_of(key or b"", inlet.topic.partitions) != record.partition
+        ):
+            item.misplaced = True
         return item
 
     def _redriven(self, task: TaskId, carrier: Inlet, record: Record) -> Item:

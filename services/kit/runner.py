@@ -516,6 +516,7 @@ class Runner:
         self._relay.publish(zip(seqs, packs, strict=True))
         for pack in packs:
             metrics.OUTPUTS.labels(self._name, pack.target.topic).inc(len(pack.messages))
+        metrics.INPUTS.labels(self._name, "applied").inc(batch.applied)
         for outcome, number in batch.counts.items():
             metrics.INPUTS.labels(self._name, outcome).inc(number)
         metrics.BATCH_INPUTS.labels(self._name).observe(len(items))

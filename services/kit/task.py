@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from services.kit.batch import Entry
 
@@ -21,5 +22,5 @@ class Task:
         """Drop the states that came first, until as many remain as may."""
         excess = len(self.cache) - self.cache_entries
         if excess > 0:
-            for key in list(self.cache)[:excess]:
+            for key in list(islice(self.cache, excess)):
                 del self.cache[key]

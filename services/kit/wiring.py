@@ -5,16 +5,13 @@ Checked when a worker starts, so that a declaration that can't hold what the kit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from schemas.envelope import Event, Payload, payload_class
-from services.kit.door import Aggregate, Effect, Output, Route, Service
+from schemas.envelope import Payload, payload_class
+from services.kit.batch import Target
+from services.kit.door import Aggregate, Effect, Route, Service
 from topics.definition import Catalogue, Topic
-
-Decide = Callable[[Any, Event[Any], Any], Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Inlet:
@@ -35,6 +32,7 @@ class Outlet:
     topic: str
     partitions: int
     headers: tuple[tuple[str, bytes], ...]
+    targets: tuple[Target, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,8 @@ def _outlet(cls: type[Payload], service: str, source: str, catalogue: Catalogue,
         ("ce_type", cls.TYPE.encode()),
         ("content-type", b"application/json"),
     )
-    return Outlet(topic.name, topic.partitions, headers)
+    targets = tuple(Target(topic.name, partition) for partition in range(topic.partitions))
+    return Outlet(topic.name, topic.partitions, headers, targets)
 
 
 def _closers(aggregate: Aggregate) -> dict[type[Payload], tuple[Effect, ...]]:
@@ -145,6 +144,3 @@ def _closers(aggregate: Aggregate) -> dict[type[Payload], tuple[Effect, ...]]:
         for cls in effect.closed_by:
             closers[cls] = (*closers.get(cls, ()), effect)
     return closers
-
-
-__all__ = ["Decide", "Inlet", "Outlet", "Output", "Wiring", "wire"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 
 import faust
@@ -36,6 +37,8 @@ def run(service: Service, settings: Settings | None = None, catalogue: Catalogue
     gc.collect()
     gc.freeze()
     gc.disable()
+    # The database's thread needs the lock for moments only: at the default of 5 ms it would wait longer than it works.
+    sys.setswitchinterval(0.0001)
     runner = Runner(wiring, settings)
     app = build_app(runner, service.name, settings)
     worker = faust.Worker(app, loglevel=logging.getLogger().level, override_logging=False, redirect_stdouts=False, quiet=True)

@@ -62,5 +62,5 @@ def build() -> Service:
             ),
         ),
         context=Directory,
-        migrations="services.referral_intake:migrations",
+        migrations="services.referral_intake.migrations",
     )

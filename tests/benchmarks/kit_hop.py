@@ -27,7 +27,7 @@ class Meter(Runner):
 
     def _committed(self, items, batch, seqs):  # type: ignore[no-untyped-def]
         super()._committed(items, batch, seqs)
-        self.applied += batch.counts.get("applied", 0)
+        self.applied += batch.applied
 
 
 async def main(settings: Settings, count: int) -> None:
