@@ -17,7 +17,7 @@ help: ## show the targets
 demo: $(READY) ## run the scenario on a real broker; ends with a reconciliation table
 	@$(VENV)/bin/kouan demo $(ARGS)
 
-test: $(READY) ## run all tests but the long ones; ARGS="-k name" passes options to pytest
+test: $(READY) ## run all tests; ARGS="tests/unit -k name" passes options to pytest
 	@$(PYTHON) -m pytest $(ARGS)
 
 lint: $(READY) ## ruff, mypy and the import contracts
@@ -29,7 +29,7 @@ lint: $(READY) ## ruff, mypy and the import contracts
 bench: $(READY) ## measure; prints figures
 	@$(PYTHON) -m tests.benchmarks.run $(ARGS)
 
-faults: $(READY) ## the long tests: kills, pauses, broken kits
+faults: $(READY) ## the fault tests alone: kills, pauses, broken kits
 	@$(PYTHON) -m pytest tests/faults $(ARGS)
 
 lock: $(READY) ## write the lock file anew from pyproject.toml
