@@ -131,9 +131,7 @@ def decode_structured(
     if not isinstance(attributes, dict):
         raise DecodeError("undecodable", "the value is JSON, but not an object; a structured CloudEvent is one")
     missing = [
-        name.removeprefix("ce_")
-        for name in _REQUIRED
-        if not isinstance(attributes.get(name.removeprefix("ce_")), str)
+        name.removeprefix("ce_") for name in _REQUIRED if not isinstance(attributes.get(name.removeprefix("ce_")), str)
     ]
     if missing or "data" not in attributes:
         missing += [] if "data" in attributes else ["data"]
@@ -242,7 +240,7 @@ def _broken_envelope(version: bytes, id: str, source: str, time: str, subject: s
     shown = time[:40]
     return DecodeError(
         "bad-time",
-        f"time {shown!r} is not RFC 3339 with an offset and a year from 2000 to 2199, such as 2026-01-05T09:30:00+08:00",
+        f"time {shown!r} is not RFC 3339 with an offset and a year from 2000 to 2199: 2026-01-05T09:30:00+08:00",
         source,
         id,
     )

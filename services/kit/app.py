@@ -21,19 +21,20 @@ log = structlog.get_logger()
 _STUCK_AFTER = 60.0
 
 
-class _WithoutConsumer(BootStrategy):  # type: ignore[misc]
-    """Faust's own consumer acknowledges on its own terms; the kit's runner reads instead of it (see the kit's README)."""
+class _WithoutConsumer(BootStrategy):
+    """Faust's own consumer may acknowledge what failed; the kit's runner reads instead of it (see the kit's README)."""
 
     enable_kafka_consumer = False
 
 
-class RunnerService(ModeService):  # type: ignore[misc]
+class RunnerService(ModeService):
     """The runner as a child of Faust's service tree: started, supervised and stopped with the app."""
 
     def __init__(self, runner: Runner, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.runner = runner
         self._running: asyncio.Task[None] | None = None
+        self._crashing: asyncio.Future[None] | None = None
 
     async def on_start(self) -> None:
         self._running = asyncio.create_task(self.runner.run(), name="runner")
@@ -45,14 +46,14 @@ class RunnerService(ModeService):  # type: ignore[misc]
             await asyncio.wait([self._running], timeout=20)
 
     def _ended(self, running: asyncio.Task[None]) -> None:
-        if running.cancelled() or running.exception() is None:
+        failure = None if running.cancelled() else running.exception()
+        if failure is None:
             return
-        failure = running.exception()
         if isinstance(failure, Fatal):
             log.critical("stopped: a person has to act", reason=str(failure))
         else:
             log.critical("stopped by a failure", exc_info=failure)
-        asyncio.ensure_future(self.crash(failure))
+        self._crashing = asyncio.ensure_future(self.crash(failure))
 
 
 def build_app(runner: Runner, name: str, settings: Settings) -> faust.App:
@@ -69,7 +70,6 @@ def build_app(runner: Runner, name: str, settings: Settings) -> faust.App:
         datadir=str(settings.data_dir / f"{name}-faust"),
         tabledir=str(settings.data_dir / f"{name}-faust" / "tables"),
     )
-    app.BootStrategy = _WithoutConsumer
     app.boot_strategy = _WithoutConsumer(app)
 
     class Run(RunnerService):
@@ -84,17 +84,21 @@ def build_app(runner: Runner, name: str, settings: Settings) -> faust.App:
 
 
 def _add_pages(app: faust.App, runner: Runner) -> None:
-    @app.page("/health/live", name="live")  # type: ignore[untyped-decorator]
+    @app.page("/health/live", name="live")
     async def live(web: Any, request: Any) -> Any:
         silent = time.monotonic() - runner.last_turn
         stuck = silent > _STUCK_AFTER
-        return web.json({"status": "stuck" if stuck else "live", "silent_s": round(silent, 1)}, status=503 if stuck else 200)
+        return web.json(
+            {"status": "stuck" if stuck else "live", "silent_s": round(silent, 1)}, status=503 if stuck else 200
+        )
 
-    @app.page("/health/ready", name="ready")  # type: ignore[untyped-decorator]
+    @app.page("/health/ready", name="ready")
     async def ready(web: Any, request: Any) -> Any:
         reason = runner.paused or ("" if runner.ready else "reference topics or the first poll are not done yet")
-        return web.json({"status": "ready" if runner.ready else "not ready", "reason": reason}, status=200 if runner.ready else 503)
+        return web.json(
+            {"status": "ready" if runner.ready else "not ready", "reason": reason}, status=200 if runner.ready else 503
+        )
 
-    @app.page("/metrics", name="metrics")  # type: ignore[untyped-decorator]
+    @app.page("/metrics", name="metrics")
     async def expose(web: Any, request: Any) -> Any:
         return web.bytes(generate_latest(), content_type=CONTENT_TYPE_LATEST.split(";")[0])

@@ -47,8 +47,8 @@ class Batch:
 
     epochs: dict[TaskId, int] = field(default_factory=dict)
     positions: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
-    inbox: list[tuple[str, str, str, int]] = field(default_factory=list)
-    redriven: list[tuple[str, str, str]] = field(default_factory=list)
+    inbox: list[tuple[str, str, int, int]] = field(default_factory=list)
+    redriven: list[tuple[str, str, int]] = field(default_factory=list)
     states: dict[str, dict[str, Entry]] = field(default_factory=dict)
     before: dict[str, dict[str, tuple[Any, int]]] = field(default_factory=dict)
     packs: dict[tuple[TaskId, Target], list[Message]] = field(default_factory=dict)
@@ -66,6 +66,10 @@ class Batch:
     still_early: set[tuple[TaskId, str, str]] = field(default_factory=set)
     awaited: set[tuple[TaskId, str]] = field(default_factory=set)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def send(self, task: TaskId, target: Target, message: Message) -> None:
+        """Add one message behind those of the same task and target."""
+        self.packs.setdefault((task, target), []).append(message)
 
     def count(self, outcome: str) -> None:
         """Count one input under its outcome."""

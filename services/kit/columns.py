@@ -1,8 +1,8 @@
 """Base and column types of state tables: plain scalars, and JSON for whatever is nested.
 
 The state row of an aggregate has `key`, `version` and one column per field of its state dataclass. Columns are `str`,
-`int`, `bool` or `json_column()`; dates, times, decimals and codes stand as text in ISO form, because the kit writes whole
-batches as one JSON document (see `store`).
+`int`, `bool` or `json_column()`; dates, times, decimals and codes stand as text in ISO form, because the kit writes
+whole batches as one JSON document (see `store`).
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Database:
         raise NotImplementedError
 
     def rows(self, *types: str) -> str:
-        """FROM item that takes one parameter, a JSON array of arrays as UTF-8 bytes, as rows `r` with columns c0, c1 … of these types.
+        """FROM item: one parameter, a JSON array of arrays as UTF-8 bytes, as rows `r` with columns c0, c1 … of types.
 
         Types are `text`, `bigint`, `boolean` or `json`.
         """
@@ -199,10 +199,10 @@ class PostgresDatabase(Database):
             self._connection = None
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        return self._connected().execute(sql.replace("?", "%s"), parameters).rowcount  # type: ignore[arg-type]
+        return self._connected().execute(sql.replace("?", "%s"), parameters).rowcount
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connected().execute(sql.replace("?", "%s"), parameters).fetchall()  # type: ignore[arg-type]
+        return self._connected().execute(sql.replace("?", "%s"), parameters).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -2,562 +2,334 @@
 
 from __future__ import annotations
 
-import marshal
-import time
-import traceback
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from schemas.envelope import EVENT_LIMIT, Event, Payload
-from services.kit.batch import Batch, Entry, Message, Target, TaskId
-from services.kit.door import Aggregate, Context, Early, Invalid, To
-from services.kit.failures import TooManyUnexpected
-from services.kit.ids import MOST_OUTPUTS, output_stem
-from services.kit.partitioning import partition_of
-from services.kit.reading import DEAD_LETTER_SOURCE, OWN_HEADERS, Item, Record, StoredRecord, dead_letter_id
-from services.kit.store import MARSHAL
+from schemas.envelope import Event, Payload
+from services.kit import asides
+from services.kit.answering import Answer, View, answer, due_times, in_ms
+from services.kit.asides import Limits
+from services.kit.batch import Batch, Entry, TaskId
+from services.kit.door import Aggregate, Context, Early, Invalid
+from services.kit.reading import DEAD_LETTER_SOURCE, Item
 from services.kit.tables import APPLIED, DEAD
 from services.kit.task import Task
 from services.kit.wiring import Wiring
 
-Seen = Mapping[tuple[str, str], tuple[str, int]]
+Seen = Mapping[tuple[str, str], tuple[int, int]]
+"""What the inbox knows of inputs: digest and outcome by source and id."""
+
+Holders = Mapping[str, Mapping[str, str]]
+"""Who holds claims: the holder's key by aggregate and claim."""
+
 _ABSENT = Entry(0, None)
-
-
-@dataclass(slots=True)
-class Limits:
-    """How much may wait and how much may go wrong."""
-
-    park_limit: int = 100
-    unexpected_per_minute: int = 5
-    effect_lease_ms: int = 60_000
-    failures: deque[float] = field(default_factory=deque)
-
-    def unexpected(self, reason: str) -> None:
-        """Note an unexpected failure; raise when there were too many within a minute."""
-        now = time.monotonic()
-        self.failures.append(now)
-        while self.failures and self.failures[0] < now - 60:
-            self.failures.popleft()
-        if len(self.failures) > self.unexpected_per_minute:
-            raise TooManyUnexpected(reason)
-
-
-class Outputs(NamedTuple):
-    """What one decision gives, encoded: messages with their targets, and the state after it."""
-
-    state: Any
-    evolved: bool
-    messages: Sequence[tuple[Target, Message]]
-    opened: Sequence[tuple[Any, ...]]
-    closed: Sequence[tuple[str, str, str]]
-
-
-class View:
-    """A task with all that deciding for it needs, looked up once for a run of items."""
-
-    __slots__ = ("aggregate", "cache", "closes", "id", "opens", "partitions", "records", "task", "watched")
-
-    def __init__(self, id: TaskId, task: Task, wiring: Wiring) -> None:
-        self.id = id
-        self.task = task
-        self.cache = task.cache
-        self.aggregate = wiring.aggregates[id.aggregate]
-        self.records = frozenset(self.aggregate.records)
-        self.opens = wiring.opens[id.aggregate]
-        self.closes = wiring.closes[id.aggregate]
-        self.partitions = wiring.partitions[id.aggregate]
-        self.watched = self.aggregate.deadlines is not None or self.aggregate.claims is not None
 
 
 class Decider:
     """Applies items to the states of the tasks that this worker owns."""
 
     def __init__(self, wiring: Wiring, tasks: Mapping[TaskId, Task], context: Context, limits: Limits) -> None:
-        self._wiring = wiring
-        self._tasks = tasks
-        self._context = context
-        self._limits = limits
-        self._service = wiring.service.name
+        self.wiring = wiring
+        self.tasks = tasks
+        self.context = context
+        self.limits = limits
 
-    def decide(
-        self,
-        items: Sequence[Item],
-        holders: Mapping[str, Mapping[str, str]],
-        seen: Seen,
-        now_ms: int,
-    ) -> Batch:
+    def decide(self, items: Sequence[Item], holders: Holders, seen: Seen, now_ms: int) -> Batch:
         """Decide items in order; the states in memory move on with them.
 
         Raises:
             TooManyUnexpected: more failures than a minute may have; nothing of the batch may be committed.
         """
-        batch = Batch()
-        taken: dict[tuple[str, str], tuple[str, int]] = {}
-        claims = {name: dict(known) for name, known in holders.items()}
+        return _Round(self, holders, seen, now_ms).run(items)
+
+    def fail(self, item: Item, failure: Exception, seen: Seen) -> Batch:
+        """The batch of a single item that the database would not take."""
+        round = _Round(self, {}, seen, 0)
+        task = self.tasks[item.task]
+        round.batch.epochs[item.task] = task.epoch
+        record = item.record
+        if record is not None and not item.parked:
+            round.batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
+        round.fail(item, task, failure)
+        return round.batch
+
+
+class _Round:
+    """The decisions of one batch."""
+
+    __slots__ = ("batch", "claims", "context", "limits", "now_ms", "seen", "service", "taken", "tasks", "wiring")
+
+    def __init__(self, decider: Decider, holders: Holders, seen: Seen, now_ms: int) -> None:
+        self.batch = Batch()
+        self.wiring = decider.wiring
+        self.service = decider.wiring.service.name
+        self.tasks = decider.tasks
+        self.context = decider.context
+        self.limits = decider.limits
+        self.claims = {name: dict(known) for name, known in holders.items()}
+        self.seen = seen
+        self.taken: set[tuple[str, str]] = set()
+        self.now_ms = now_ms
+
+    def run(self, items: Sequence[Item]) -> Batch:
+        batch, taken, seen = self.batch, self.taken, self.seen
         view: View | None = None
         for item in items:
             if view is None or item.task is not view.id:
-                view = View(item.task, self._tasks[item.task], self._wiring)
+                view = View(item.task, self.tasks[item.task], self.wiring)
                 batch.epochs[view.id] = view.task.epoch
-            record = item.record
-            if record is not None:
-                if not item.parked:
-                    # The position moves with every record, whatever comes of it; the runner adds where it stood.
-                    batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
-                if item.misplaced:
-                    self._send_on(batch, item, record)
-                    continue
-                if item.decide is None and item.error is None:
-                    batch.count("ignored")
-                    continue
-                if item.known and not self._is_new(batch, item, taken, seen):
-                    if item.parked:
-                        self._unpark(batch, item, self._tasks[item.task])
-                    continue
-            self._apply(batch, item, view, taken, claims, seen, now_ms)
-        self._settle(batch)
+            record, event = item.record, item.event
+            if record is not None and not item.parked:
+                # The position moves with every record, whatever comes of it; the runner adds where it stood.
+                batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
+            if item.special or event is None or view.task.parked:
+                self._special(view, item)
+                continue
+            ident = (event.source, event.id)
+            if ident in taken or ident in seen:
+                self._known(view, item)
+                continue
+            self._apply(view, item, event)
+        self._settle()
         return batch
 
-    @staticmethod
-    def claims_wanted(aggregate: Aggregate, event: Event[Any]) -> tuple[str, ...]:
-        """The claims that an input asks about; deadlines, effects and malformed bodies ask about none."""
-        if aggregate.claims_wanted is None or not isinstance(event.data, Payload):
-            return ()
-        return tuple(aggregate.claims_wanted(event.data))
+    # The usual way
 
-    def _is_new(self, batch: Batch, item: Item, taken: Mapping[tuple[str, str], tuple[str, int]], seen: Seen) -> bool:
-        """Whether an input was not taken in before; a reused id is a dead letter, a repeat is left out."""
-        event = item.event
-        assert event is not None
-        ident = (event.source, event.id)
-        before = taken.get(ident) or seen.get(ident)
-        if item.redrives is not None:
-            return self._may_redrive(batch, item, before, taken, seen)
-        if before is None:
-            return True
-        if before[0] == item.digest:
-            batch.count("repeat")
-            return False
-        self._bury(
-            batch, item, "id-reused", f"id {event.id!r} of {event.source} was used before with other content", known=False
-        )
-        return False
-
-    def _may_redrive(
-        self,
-        batch: Batch,
-        item: Item,
-        before: tuple[str, int] | None,
-        taken: Mapping[tuple[str, str], tuple[str, int]],
-        seen: Seen,
-    ) -> bool:
-        letter = (DEAD_LETTER_SOURCE, item.redrives or "")
-        known = seen.get(letter)
-        if known is None or known[1] != DEAD or letter in taken or (before is not None and before[1] == APPLIED):
-            batch.count("redrive-refused")
-            batch.notes.append(
-                ("redrive refused", {"dead_letter_id": item.redrives, "reason": "not among the dead letters, or applied"})
-            )
-            return False
-        return True
-
-    def _apply(
-        self,
-        batch: Batch,
-        item: Item,
-        view: View,
-        taken: dict[tuple[str, str], tuple[str, int]],
-        claims: dict[str, dict[str, str]],
-        seen: Seen,
-        now_ms: int,
-    ) -> None:
-        if item.error is not None:
-            self._take_in(batch, item, taken, seen, DEAD)
-            self._bury(batch, item, *item.error)
-            return
-        event, task, aggregate = item.event, view.task, view.aggregate
-        assert event is not None
-        if task.parked and self._waits(batch, item, task, event.subject):
-            if not item.parked:
-                self._park(batch, item, task, "an earlier input of this key on this topic waits", now_ms)
-            return
+    def _apply(self, view: View, item: Item, event: Event[Any]) -> None:
         entry = view.cache.get(event.subject, _ABSENT)
-        if item.fired is not None and not self._still_due(batch, aggregate, entry.state, item):
-            return
-        if aggregate.claims_wanted is not None:
-            held = claims.get(aggregate.name, {})
-            event.holders = {text: held[text] for text in self.claims_wanted(aggregate, event) if text in held}
+        if view.aggregate.claims_wanted is not None:
+            held = self.claims.get(view.name, {})
+            event.holders = {text: held[text] for text in claims_wanted(view.aggregate, event) if text in held}
         try:
-            outputs = self._decided(view, item, event, entry.state)
-        except Early as early:
-            self._defer(batch, item, task, early.text, taken, seen, now_ms)
-        except Invalid as invalid:
-            self._take_in(batch, item, taken, seen, DEAD)
-            self._bury(batch, item, invalid.code, invalid.text)
+            answered = answer(self.service, view, item, event, entry.state, self.context)
         except Exception as failure:
-            self._fail(batch, item, failure, taken, seen)
+            self._not_applied(view, item, failure)
         else:
-            self._take_in(batch, item, taken, seen, APPLIED)
-            self._accept(batch, item, view, entry, outputs, claims)
+            self._accept(view, item, event, entry, answered)
 
-    def _still_due(self, batch: Batch, aggregate: Aggregate, state: Any, item: Item) -> bool:
-        """A deadline read from the database may have been moved or ended by what was decided since."""
-        assert item.fired is not None
-        assert item.event is not None
-        asked = _due_times(aggregate, state)
-        if asked.get(item.fired.name) == in_ms(item.fired.due):
-            return True
-        if item.fired.name not in asked:
-            batch.deadlines_gone.append((aggregate.name, item.event.subject, item.fired.name))
-        return False
-
-    def _decided(self, view: View, item: Item, event: Event[Any], state: Any) -> Outputs:
-        """Decide, evolve and encode one item; raises before anything of the batch was touched."""
-        assert item.decide is not None
-        made = list(item.decide(state, event, self._context))
-        if not made and item.fired is None:
-            return Outputs(state, False, (), (), ())
-        if len(made) > MOST_OUTPUTS:
-            raise ValueError(f"{len(made)} outputs for one input; an id has room for {MOST_OUTPUTS}")
-        subject = event.subject
-        time_ms = in_ms(event.time)
-        stem = output_stem(self._service, event.source, event.id, time_ms)
-        correlation = event.correlation_id or subject
-        before = event.traceparent or f"00-{stem.replace('-', '')[-24:]:0>32}-0000000000000000-01"
-        common = [
-            ("ce_time", event.time.isoformat().encode()),
-            ("ce_correlationid", correlation.encode()),
-            ("ce_causationid", event.id.encode()),
-        ]
-        evolve, records = view.aggregate.evolve, view.records
-        messages: list[tuple[Target, Message]] = []
-        opened: list[tuple[Any, ...]] = []
-        closed: list[tuple[str, str, str]] = []
-        evolved = False
-        for position, output in enumerate(made):
-            kind = type(output)
-            if kind is To:
-                key, payload = output.key, output.payload
-            else:
-                key, payload = subject, output
-                if kind in records:
-                    state, evolved = evolve(state, payload), True
-            id = f"{stem}{position:04x}"
-            # The new span is the output itself: its id's last 16 digits.
-            trace = f"{before[:36]}{id[19:23]}{id[24:]}{before[52:]}"
-            message = self._encode(view, payload, key, id, trace, common, home=key == subject)
-            messages.append(message)
-            if kind in view.opens:
-                effect = view.opens[kind]
-                opened.append(
-                    (view.id.aggregate, effect.name, effect.identify(payload), view.id.partition, key, id,
-                     (message[1][1] or b"").decode(), correlation, trace, time_ms, 1)
-                )  # fmt: skip
-            if kind in view.closes:
-                closed += [(view.id.aggregate, one.name, one.identify(payload)) for one in view.closes[kind]]
-        if item.fired is not None and _due_times(view.aggregate, state).get(item.fired.name) == in_ms(item.fired.due):
-            raise RuntimeError(f"deadline {item.fired.name} fell due and the state still asks for it at the same time")
-        return Outputs(state, evolved, messages, opened, closed)
-
-    def _encode(
-        self, view: View, payload: Payload, key: str, id: str, trace: str, common: list[tuple[str, bytes]], *, home: bool
-    ) -> tuple[Target, Message]:
-        """The record of one output; under its input's own key (`home`) it keeps the input's partition number."""
-        outlet = self._wiring.outlets[type(payload)]
-        value: bytes = payload.__pydantic_serializer__.to_json(payload, exclude_none=True)
-        if len(value) > EVENT_LIMIT:
-            raise ValueError(f"output {outlet.headers[2][1].decode()} has {len(value)} bytes; the limit is {EVENT_LIMIT}")
-        raw = key.encode()
-        if home and outlet.partitions == view.partitions:
-            partition = view.id.partition
-        else:
-            partition = partition_of(raw, outlet.partitions)
-        headers = [
-            *outlet.headers, ("ce_id", id.encode()), ("ce_subject", raw), *common, ("traceparent", trace.encode()),
-        ]  # fmt: skip
-        return outlet.targets[partition], (raw, value, headers)
-
-    def _accept(
-        self,
-        batch: Batch,
-        item: Item,
-        view: View,
-        entry: Entry,
-        outputs: Outputs,
-        claims: dict[str, dict[str, str]],
-    ) -> None:
-        event, task, name = item.event, view.task, view.id.aggregate
-        assert event is not None
-        key = event.subject
-        if outputs.evolved:
-            changed = batch.states.get(name)
+    def _accept(self, view: View, item: Item, event: Event[Any], entry: Entry, answered: Answer) -> None:
+        batch, key = self.batch, event.subject
+        if answered.evolved:
+            changed = batch.states.get(view.name)
             if changed is None:
-                changed = batch.states[name] = {}
+                changed = batch.states[view.name] = {}
             now = changed.get(key)
             if now is None:
-                changed[key] = view.cache[key] = Entry(entry.version + 1, outputs.state)
+                changed[key] = view.cache[key] = Entry(entry.version + 1, answered.state)
                 if view.watched:
-                    batch.before.setdefault(name, {})[key] = (entry.state, view.id.partition)
+                    batch.before.setdefault(view.name, {})[key] = (entry.state, view.id.partition)
             else:
-                now.state = outputs.state
+                now.state = answered.state
             if view.aggregate.claims is not None:
-                self._overlay_claims(claims.setdefault(name, {}), key, view.aggregate, entry.state, outputs.state)
+                self._overlay_claims(view, key, entry.state if now is None else None, answered.state)
         packs = batch.packs
-        for target, message in outputs.messages:
+        for target, message in answered.messages:
             place = (view.id, target)
             if place in packs:
                 packs[place].append(message)
             else:
                 packs[place] = [message]
-        if outputs.opened:
-            batch.effects_opened += outputs.opened
-        if outputs.closed:
-            batch.effects_closed += outputs.closed
-        if task.parked:
-            if item.parked:
-                self._unpark(batch, item, task)
-            if key in task.parked:
-                batch.awaited.add((view.id, key))
+        if answered.opened:
+            batch.effects_opened += answered.opened
+        if answered.closed:
+            batch.effects_closed += answered.closed
+        if item.special:
+            self._accept_special(view, item, key)
+        else:
+            ident = (event.source, event.id)
+            self.taken.add(ident)
+            batch.inbox.append((*ident, item.digest, APPLIED))
+            batch.applied += 1
+
+    def _overlay_claims(self, view: View, key: str, before: Any, after: Any) -> None:
+        """Later items of the batch see what earlier ones claimed or freed."""
+        aggregate = view.aggregate
+        assert aggregate.claims is not None
+        held = self.claims.setdefault(view.name, {})
+        now = set(aggregate.claims(after))
+        for text in [text for text, holder in held.items() if holder == key and text not in now]:
+            del held[text]
+        if before is not None:
+            for text in set(aggregate.claims(before)) - now:
+                held.pop(text, None)
+        for text in now:
+            held.setdefault(text, key)
+
+    def _settle(self) -> None:
+        """Deadlines and claims of changed states: rows follow what the state asks for."""
+        batch = self.batch
+        for name, befores in batch.before.items():
+            aggregate = self.wiring.aggregates[name]
+            for key, (before, partition) in befores.items():
+                after = batch.states[name][key].state
+                old, new = due_times(aggregate, before), due_times(aggregate, after)
+                for due_name in old.keys() - new.keys():
+                    batch.deadlines_gone.append((name, key, due_name))
+                for due_name, due in new.items():
+                    if old.get(due_name) != due:
+                        batch.deadlines_set.append((name, key, due_name, partition, due))
+                if aggregate.claims is not None:
+                    had = set(aggregate.claims(before)) if before is not None else set()
+                    has = set(aggregate.claims(after))
+                    batch.claims_freed += [(name, text) for text in sorted(had - has)]
+                    batch.claims_made += [(name, text, key) for text in sorted(has - had)]
+
+    # Special ways
+
+    def _special(self, view: View, item: Item) -> None:
+        """Everything that is not a fresh, well-formed record of a task without parked inputs."""
+        batch, record, task = self.batch, item.record, view.task
+        if record is not None:
+            if item.misplaced:
+                asides.send_on(batch, item, record)
+                return
+            if item.decide is None and item.error is None:
+                batch.count("ignored")
+                return
+            if item.known and not self._is_new(view, item):
+                return
+        if item.error is not None:
+            self._take_in(item, DEAD)
+            asides.bury(batch, self.wiring, item, task, *item.error)
+            return
+        event = item.event
+        assert event is not None
+        if asides.waits(batch, item, task):
+            if not item.parked:
+                asides.park(batch, item, task, "an earlier input of this key on this topic waits", self.now_ms)
+            return
+        if item.fired is not None and not self._still_due(view, item, event):
+            return
+        item.special = True
+        self._apply(view, item, event)
+
+    def _accept_special(self, view: View, item: Item, key: str) -> None:
+        batch, task = self.batch, view.task
         if item.record is not None:
+            self._take_in(item, APPLIED)
+            if item.parked:
+                asides.unpark(batch, item, task)
             batch.applied += 1
         elif item.closes is not None:
             batch.effects_closed.append(item.closes)
             batch.count("effect")
         elif item.fired is not None:
-            batch.deadlines_fired.append((name, key, item.fired.name, in_ms(item.fired.due)))
+            batch.deadlines_fired.append((view.name, key, item.fired.name, in_ms(item.fired.due)))
             batch.count("deadline")
+        if key in task.parked:
+            batch.awaited.add((view.id, key))
 
-    def _overlay_claims(self, held: dict[str, str], key: str, aggregate: Aggregate, before: Any, after: Any) -> None:
-        """Later items of the batch see what earlier ones claimed or freed."""
-        assert aggregate.claims is not None
-        now = set(aggregate.claims(after))
-        for text in set(aggregate.claims(before)) - now if before is not None else ():
-            held.pop(text, None)
-        for text in now:
-            held.setdefault(text, key)
+    def _known(self, view: View, item: Item) -> None:
+        """A usual record whose source and id were met before."""
+        item.special = True
+        if self._is_new(view, item):
+            raise AssertionError("an id that was taken in can't be new")
 
-    def _settle(self, batch: Batch) -> None:
-        """Deadlines and claims of changed states: rows follow what the state asks for."""
-        for name, befores in batch.before.items():
-            aggregate = self._wiring.aggregates[name]
-            entries = batch.states[name]
-            for key, (before, partition) in befores.items():
-                after = entries[key].state
-                if aggregate.deadlines is not None:
-                    self._settle_deadlines(batch, aggregate, key, partition, before, after)
-                if aggregate.claims is not None:
-                    old = set(aggregate.claims(before)) if before is not None else set()
-                    new = set(aggregate.claims(after))
-                    batch.claims_freed += [(name, text) for text in sorted(old - new)]
-                    batch.claims_made += [(name, text, key) for text in sorted(new - old)]
+    def _is_new(self, view: View, item: Item) -> bool:
+        """Whether an input was not taken in before; a reused id is a dead letter, a repeat is left out."""
+        event = item.event
+        assert event is not None
+        ident = (event.source, event.id)
+        before = self.seen.get(ident)
+        if ident in self.taken:
+            before = next((row[2], row[3]) for row in self.batch.inbox if row[:2] == ident)
+        if item.redrives is not None:
+            return self._may_redrive(item.redrives, before)
+        if before is None:
+            return True
+        if before[0] == item.digest:
+            self.batch.count("repeat")
+            if item.parked:
+                asides.unpark(self.batch, item, view.task)
+        else:
+            text = f"id {event.id!r} of {event.source} was used before with other content"
+            asides.bury(self.batch, self.wiring, item, view.task, "id-reused", text)
+        return False
 
-    def _settle_deadlines(
-        self, batch: Batch, aggregate: Aggregate, key: str, partition: int, before: Any, after: Any
-    ) -> None:
-        old, new = _due_times(aggregate, before), _due_times(aggregate, after)
-        for gone in old.keys() - new.keys():
-            batch.deadlines_gone.append((aggregate.name, key, gone))
-        for due_name, due in new.items():
-            if old.get(due_name) != due:
-                batch.deadlines_set.append((aggregate.name, key, due_name, partition, due))
+    def _may_redrive(self, letter: str, before: tuple[int, int] | None) -> bool:
+        ident = (DEAD_LETTER_SOURCE, letter)
+        known = self.seen.get(ident)
+        if known is None or known[1] != DEAD or ident in self.taken or (before is not None and before[1] == APPLIED):
+            self.batch.count("redrive-refused")
+            reason = "not among the dead letters, or applied"
+            self.batch.notes.append(("redrive refused", {"dead_letter_id": letter, "reason": reason}))
+            return False
+        return True
 
-    # What could not be applied
+    def _still_due(self, view: View, item: Item, event: Event[Any]) -> bool:
+        """A deadline read from the database may have been moved or ended by what was decided since."""
+        assert item.fired is not None
+        asked = due_times(view.aggregate, view.cache.get(event.subject, _ABSENT).state)
+        if asked.get(item.fired.name) == in_ms(item.fired.due):
+            return True
+        if item.fired.name not in asked:
+            self.batch.deadlines_gone.append((view.name, event.subject, item.fired.name))
+        return False
 
-    def _take_in(
-        self,
-        batch: Batch,
-        item: Item,
-        taken: dict[tuple[str, str], tuple[str, int]],
-        seen: Seen,
-        outcome: int,
-    ) -> None:
+    def _not_applied(self, view: View, item: Item, failure: Exception) -> None:
+        if isinstance(failure, Early):
+            self._defer(view, item, failure.text)
+        elif isinstance(failure, Invalid):
+            self._take_in(item, DEAD)
+            asides.bury(self.batch, self.wiring, item, view.task, failure.code, failure.text)
+        else:
+            self.fail(item, view.task, failure)
+
+    def fail(self, item: Item, task: Task, failure: Exception) -> None:
+        """An exception that nobody foresaw: a dead letter of its own, unless there are too many of them."""
+        text = asides.note_failure(self.batch, item, failure, self.limits)
+        self._take_in(item, DEAD)
+        asides.bury(self.batch, self.wiring, item, task, "unexpected", text)
+
+    def _defer(self, view: View, item: Item, reason: str) -> None:
+        """Park an early input, or give it up when it waited long enough or too many wait."""
+        batch, event, record = self.batch, item.event, item.record
+        assert event is not None
+        assert record is not None
+        if item.parked and not item.expired:
+            batch.still_early.add((view.id, event.subject, record.topic))
+            return
+        waiting = sum(view.task.parked.get(event.subject, {}).values())
+        if item.expired or waiting >= self.limits.park_limit:
+            self._take_in(item, DEAD)
+            text = f"what it needs did not come in time: {reason}"
+            asides.bury(batch, self.wiring, item, view.task, "early", text)
+        else:
+            asides.park(batch, item, view.task, reason, self.now_ms)
+
+    def _take_in(self, item: Item, outcome: int) -> None:
         """The inbox row of an input, and of the dead letter that it was."""
+        batch = self.batch
         if item.record is None or item.event is None or not item.known:
             return
         ident = (item.event.source, item.event.id)
         if item.redrives is not None:
             batch.redriven.append((DEAD_LETTER_SOURCE, item.redrives, item.digest))
-            taken[DEAD_LETTER_SOURCE, item.redrives] = (item.digest, APPLIED)
-            if ident in seen:
+            self.taken.add((DEAD_LETTER_SOURCE, item.redrives))
+            if ident in self.seen:
                 if outcome == APPLIED:
                     batch.redriven.append((*ident, item.digest))
                 return
         batch.inbox.append((*ident, item.digest, outcome))
-        taken[ident] = (item.digest, outcome)
-
-    def _bury(self, batch: Batch, item: Item, code: str, text: str, *, known: bool = True) -> None:
-        """A dead letter: the original bytes and headers, where they stood, and why they could not be processed."""
-        record = item.record
-        assert record is not None
-        letter = dead_letter_id(self._service, record)
-        topic = self._wiring.dead_letters
-        stamps = {
-            "dead_letter_id": letter,
-            "reason": code,
-            "text": text[:2000],
-            "service": self._service,
-            "topic": record.topic,
-            "partition": str(record.partition),
-            "offset": str(record.offset),
-            "timestamp": str(record.timestamp),
-        }
-        if item.redrives is not None:
-            # What came round again keeps the place where it first stood.
-            first = {name.removeprefix(OWN_HEADERS): value for name, value in record.headers if name.startswith(OWN_HEADERS)}
-            for name in ("topic", "partition", "offset", "timestamp"):
-                stamps[name] = first.get(name, b"").decode("utf-8", "replace") or stamps[name]
-        headers = [(name, value) for name, value in record.headers if value is not None and not name.startswith(OWN_HEADERS)]
-        headers += [(f"{OWN_HEADERS}{name}", value.encode("utf-8", "replace")) for name, value in stamps.items()]
-        target = Target(topic.name, record.partition % topic.partitions)
-        batch.packs.setdefault((item.task, target), []).append((record.key, record.value, headers))
-        batch.inbox.append((DEAD_LETTER_SOURCE, letter, item.digest, DEAD))
-        if item.parked:
-            self._unpark(batch, item, self._tasks[item.task])
-        batch.count("dead")
-        event = item.event
-        batch.notes.append(
-            (
-                "dead letter",
-                {
-                    "dead_letter_id": letter,
-                    "reason": code,
-                    "text": text[:500],
-                    "place": f"{record.topic}[{record.partition}]@{record.offset}",
-                    "case": _printable(record.key),
-                    "event_id": event.id if event is not None else None,
-                },
-            )
-        )
-
-    def _fail(
-        self,
-        batch: Batch,
-        item: Item,
-        failure: Exception,
-        taken: dict[tuple[str, str], tuple[str, int]],
-        seen: Seen,
-    ) -> None:
-        """An exception that nobody foresaw: a dead letter of its own, unless there are too many of them."""
-        text = f"{type(failure).__name__}: {failure}"
-        place = traceback.extract_tb(failure.__traceback__)[-1]
-        batch.notes.append(("unexpected failure", {"error": text, "at": f"{place.name}:{place.lineno}"}))
-        self._limits.unexpected(f"{text} in {place.name}, line {place.lineno}")
-        if item.record is None:
-            raise TooManyUnexpected(f"{text} in {place.name}: a deadline or an effect's result can't be put aside") from failure
-        self._take_in(batch, item, taken, seen, DEAD)
-        self._bury(batch, item, "unexpected", text)
-
-    def fail(self, item: Item, failure: Exception, seen: Seen) -> Batch:
-        """The batch of a single item that the database would not take."""
-        batch = Batch()
-        batch.epochs[item.task] = self._tasks[item.task].epoch
-        record = item.record
-        if record is not None and not item.parked:
-            batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
-        self._fail(batch, item, failure, {}, seen)
-        return batch
-
-    def _waits(self, batch: Batch, item: Item, task: Task, key: str) -> bool:
-        """Whether an input stands behind a parked one of its key and topic that is still early."""
-        if item.record is None:
-            return False
-        if item.parked:
-            return (item.task, key, item.record.topic) in batch.still_early
-        waiting = task.parked.get(key)
-        return waiting is not None and item.record.topic in waiting
-
-    def _defer(
-        self,
-        batch: Batch,
-        item: Item,
-        task: Task,
-        reason: str,
-        taken: dict[tuple[str, str], tuple[str, int]],
-        seen: Seen,
-        now_ms: int,
-    ) -> None:
-        """Park an early input, or give it up when it waited long enough or too many wait."""
-        event = item.event
-        assert event is not None
-        if item.parked and not item.expired:
-            assert item.record is not None
-            batch.still_early.add((item.task, event.subject, item.record.topic))
-            return
-        waiting = sum(task.parked.get(event.subject, {}).values())
-        if item.expired or waiting >= self._limits.park_limit:
-            self._take_in(batch, item, taken, seen, DEAD)
-            self._bury(batch, item, "early", f"what it needs did not come in time: {reason}")
-            return
-        self._park(batch, item, task, reason, now_ms)
-
-    def _park(self, batch: Batch, item: Item, task: Task, reason: str, now_ms: int) -> None:
-        record, event = item.record, item.event
-        assert record is not None
-        assert event is not None
-        packed = marshal.dumps(StoredRecord.packed(record), MARSHAL)
-        batch.parked.append(
-            (record.topic, record.partition, record.offset, item.task.aggregate, event.subject, now_ms, reason, packed)
-        )
-        counts = task.parked.setdefault(event.subject, {})
-        counts[record.topic] = counts.get(record.topic, 0) + 1
-        batch.count("parked")
-
-    def _unpark(self, batch: Batch, item: Item, task: Task) -> None:
-        record, event = item.record, item.event
-        assert record is not None
-        assert event is not None
-        batch.unparked.append((record.topic, record.partition, record.offset))
-        counts = task.parked[event.subject]
-        counts[record.topic] -= 1
-        if not counts[record.topic]:
-            del counts[record.topic]
-        if not counts:
-            del task.parked[event.subject]
-
-    def _send_on(self, batch: Batch, item: Item, record: Record) -> None:
-        """A record that a foreign client put on a wrong partition: one reader sends it on, the others leave it out."""
-        inlet = item.inlet
-        assert inlet is not None
-        if not inlet.sends_on:
-            batch.count("misplaced")
-            return
-        target = Target(record.topic, partition_of(record.key or b"", inlet.topic.partitions))
-        headers = [(name, value) for name, value in record.headers if value is not None]
-        batch.packs.setdefault((item.task, target), []).append((record.key, record.value, headers))
-        batch.count("sent-on")
+        self.taken.add(ident)
 
 
-def _due_times(aggregate: Aggregate, state: Any) -> dict[str, int]:
-    """The deadlines that a state asks for, in milliseconds, which is how finely they are kept."""
-    if state is None or aggregate.deadlines is None:
-        return {}
-    return {one.name: in_ms(one.due) for one in aggregate.deadlines(state)}
-
-
-def in_ms(when: datetime) -> int:
-    """A moment in milliseconds since the epoch, rounded down."""
-    return int(when.timestamp() * 1000)
-
-
-def moment(ms: int) -> datetime:
-    """A moment in milliseconds since the epoch as a datetime."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-def _printable(key: bytes | None) -> str:
-    return "" if key is None else key[:200].decode("utf-8", "backslashreplace")
+def claims_wanted(aggregate: Aggregate, event: Event[Any]) -> tuple[str, ...]:
+    """The claims that an input asks about; deadlines, effects and malformed bodies ask about none."""
+    if aggregate.claims_wanted is None or not isinstance(event.data, Payload):
+        return ()
+    return tuple(aggregate.claims_wanted(event.data))
 
 
 def wanted(items: Iterable[Item], tasks: Mapping[TaskId, Task]) -> dict[str, dict[str, TaskId]]:
     """Keys by aggregate, with their tasks, whose states these items need and memory does not hold."""
     keys: dict[str, dict[str, TaskId]] = {}
     for item in items:
-        if item.decide is not None and not item.misplaced and item.event is not None:
-            key = item.event.subject
-            if key not in tasks[item.task].cache:
-                keys.setdefault(item.task.aggregate, {})[key] = item.task
+        if item.decide is not None and item.event is not None:
+            key, task = item.event.subject, item.task
+            if key not in tasks[task].cache:
+                found = keys.get(task.aggregate)
+                if found is None:
+                    found = keys[task.aggregate] = {}
+                found[key] = task
     return keys

@@ -58,7 +58,7 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """The payload of an event of a known type whose body broke its schema: `body` as parsed (any JSON value), `faults` all of them."""
+    """In place of a payload whose body broke its schema: `body` as parsed (any JSON value), and all its `faults`."""
 
     body: Any
     faults: tuple[Fault, ...]
@@ -120,7 +120,7 @@ class Context(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How one input type is decided. `malformed` takes inputs whose body broke the schema; None makes them dead letters."""
+    """How one input type is decided. `malformed` takes bodies that broke the schema; None makes them dead letters."""
 
     decide: Callable[[Any, Event[Any], Any], Iterable[Output]]
     malformed: Callable[[Any, Event[Malformed], Any], Iterable[Output]] | None = None
@@ -133,7 +133,7 @@ class Aggregate:
     name: names the tasks, for example `case`.
     keyed_by: names of the catalogue's key kinds; all topics read by the service with these keys feed the aggregate.
     state: a frozen dataclass; `table` has `key`, `version` and one column per field of it (same names).
-    evolve: `(state or None, payload) -> state`, called for every payload in `records`, in order, and by `kouan rebuild`.
+    evolve: `(state or None, payload) -> state`, for every payload in `records`, in order; `kouan rebuild` calls it too.
     records: the output types that change the state; all of them stand on the one record topic of the service.
     owns: where two aggregates of a service share an output type, says whose a payload is.
     routes: input type -> decide function or Route.

@@ -1,4 +1,4 @@
-"""Doing things to the outside world because of committed events: attempts recorded before, results through the one door."""
+"""Acting on the outside world because of committed events: attempts recorded before, results through the one door."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
 from schemas.envelope import Event
 from services.kit import metrics
+from services.kit.answering import moment
 from services.kit.batch import TaskId
 from services.kit.clock import Clock
-from services.kit.deciding import moment
 from services.kit.door import Done, Effect, EffectResult, Refused, Retry
 from services.kit.wiring import Wiring
 
@@ -109,9 +110,9 @@ class Performer:
             attempt = self._waiting.popleft()
             one = asyncio.create_task(self._attempt(attempt), name=f"effect {attempt.name} {attempt.id}")
             self._running[attempt.ident] = one
-            one.add_done_callback(lambda _, ident=attempt.ident: self._ended(ident))
+            one.add_done_callback(partial(self._ended, attempt.ident))
 
-    def _ended(self, ident: tuple[str, str, str]) -> None:
+    def _ended(self, ident: tuple[str, str, str], task: asyncio.Task[None]) -> None:
         if self._running.pop(ident, None) is not None:
             self._held.discard(ident)
             self._start()

@@ -20,6 +20,8 @@ POSITION = Gauge("kouan_position", "Next offset to be applied", ["service", "top
 LAG = Gauge("kouan_lag_events", "Records on the topic that are not applied yet", ["service", "topic", "partition"])
 TRANSIENT = Counter("kouan_transient_failures_total", "Failures that were waited out", ["service"])
 FENCED = Counter("kouan_fenced_total", "Times that another worker had taken a task over", ["service"])
-EFFECTS = Counter("kouan_effect_attempts_total", "Attempts of effects by what came of them", ["service", "effect", "outcome"])
+EFFECTS = Counter(
+    "kouan_effect_attempts_total", "Attempts of effects by what came of them", ["service", "effect", "outcome"]
+)
 PAUSED = Gauge("kouan_paused", "1 while the service is paused after too many unexpected failures", ["service"])
 REFERENCE_INVALID = Counter("kouan_reference_invalid_total", "Reference records that could not be used", ["topic"])

@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from schemas.codec import DecodeError, PayloadError, decode
 from schemas.envelope import Event
 from services.kit.batch import TaskId
-from services.kit.door import Deadline, EffectResult, Malformed, Route
+from services.kit.door import Deadline, EffectResult, Malformed
 from services.kit.ids import digest_of, output_stem
 from services.kit.partitioning import partition_of
 from services.kit.task import Task
 from services.kit.wiring import Inlet, Wiring
 
 DEAD_LETTER_SOURCE = "dead-letter"
-"""The inbox's source of dead letters; no event can have it, because every topic asks for a source that begins with //."""
+"""The inbox's source of dead letters; no event can have it, because every topic asks for one that begins with //."""
 
 OWN_HEADERS = "kouan_"
 """What the kit adds to dead letters begins so, and is taken off when they are sent round again."""
@@ -41,7 +41,7 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredRecord:
     """A record taken out of the database, where it was parked."""
 
@@ -63,6 +63,7 @@ class StoredRecord:
 class _Usual:
     """What most items are: not on a special way."""
 
+    special = False
     error: tuple[str, str] | None = None
     misplaced = False
     parked = False
@@ -76,9 +77,10 @@ class Item(_Usual):
     """One input on its way to a decision.
 
     `event` is None where it could not be decoded, `error` (code, text) says that it is a dead letter already. `decide`
-    is None where nothing of this service asks for it. `known` says that source and id go into the inbox; `misplaced`
-    records are sent on, not decided; `parked` ones come out of the database, the last time if `expired`. `redrives` is
-    the id of the dead letter that is sent round again, `fired` the deadline that fell due, `closes` the effect settled.
+    is None where nothing of this service asks for it. `special` is true of all but fresh records of good form. `known`
+    says that source and id go into the inbox; `misplaced` records are sent on, not decided; `parked` ones come out of
+    the database, the last time if `expired`. `redrives` is the id of the dead letter that is sent round again, `fired`
+    the deadline that fell due, `closes` the effect that is settled.
     """
 
     # What is rare lives in the base's __dict__, which most items never fill: making items is on the hot path.
@@ -90,7 +92,7 @@ class Item(_Usual):
         self.record = record
         self.event: Event[Any] | None = None
         self.decide: Callable[[Any, Event[Any], Any], Any] | None = None
-        self.digest = ""
+        self.digest = 0
         self.known = True
 
 
@@ -115,7 +117,7 @@ class Reader:
         items = []
         for record in records:
             item = self._item(task, self._wiring.inlets[record.topic], record, record.headers)
-            item.parked, item.expired = True, expired
+            item.parked, item.expired, item.special = True, expired, True
             items.append(item)
         return items
 
@@ -125,7 +127,7 @@ class Reader:
         item = Item(task, None, None)
         source = f"{self._wiring.source}/deadlines"
         item.event = Event(f"{key}/{name}/{due_ms}", source, "deadline", due.due, key, due, key)
-        item.fired = due
+        item.fired, item.special = due, True
         item.decide = aggregate.due
         return item
 
@@ -134,7 +136,7 @@ class Reader:
         item = Item(task, None, None)
         item.event = event
         event.data = result
-        item.closes = (task.aggregate, name, result.effect_id)
+        item.closes, item.special = (task.aggregate, name, result.effect_id), True
         item.decide = next(
             effect.result for effect in self._wiring.aggregates[task.aggregate].effects if effect.name == name
         )
@@ -143,13 +145,12 @@ class Reader:
     def _item(self, task: TaskId, inlet: Inlet, record: Record, headers: Sequence[tuple[str, bytes]]) -> Item:
         item = Item(task, inlet, record)
         key, value = record.key, record.value
-        route: Route | None
+        event: Event[Any]
         try:
             event = decode(key, value, headers, inlet.known)
-            route = inlet.routes.get(event.type)
-            item.decide = None if route is None else route.decide
+            item.decide = inlet.decides.get(event.type)
         except PayloadError as error:
-            event = error.event
+            event = cast("Event[Any]", error.event)
             route = inlet.routes.get(event.type)
             if route is not None and route.malformed is not None:
                 event.data = Malformed(error.body, error.faults)
@@ -157,31 +158,44 @@ class Reader:
             else:
                 item.error = ("schema", str(error)[:2000])
         except DecodeError as error:
-            item.error = (error.code, error.text)
-            item.known = False
-            if error.source is not None and error.id is not None and inlet.topic.accepts_source(error.source):
-                item.event = Event(error.id, error.source, "", _NEVER, "", None)
-                item.digest = digest_of(key or b"", value or b"")
-                item.known = True
-            return item
+            return self._undecodable(item, error)
         item.event = event
-        accepted = self._accepted[inlet.topic.name]
-        if event.source not in accepted:
-            if not inlet.topic.accepts_source(event.source):
-                # The id is not taken in: a stranger must not be able to use up an id of the source he pretends to be.
-                item.known = False
-                item.error = ("wrong-source", f"source {event.source!r} may not write {inlet.topic.name}")
-                return item
-            if len(accepted) > 10_000:
-                accepted.clear()
-            accepted.add(event.source)
-        item.digest = digest_of(key or b"", value or b"")
-        owned = self._tasks.get(task)
-        if (owned is None or event.subject not in owned.cache) and (
-            partition_of(key or b"", inlet.topic.partitions) != record.partition
+        if event.source not in self._accepted[inlet.topic.name] and not self._accepts(inlet, event.source):
+            # The id is not taken in: a stranger must not be able to use up an id of the source he pretends to be.
+            item.known, item.special = False, True
+            item.error = ("wrong-source", f"source {event.source!r} may not write {inlet.topic.name}")
+            return item
+        # A decoded event has both key and value.
+        item.digest = digest_of(key, value)  # type: ignore[arg-type]
+        if item.decide is None or item.error is not None:
+            item.special = True
+        if event.subject not in self._tasks[task].cache and (
+            partition_of(key, inlet.topic.partitions) != record.partition  # type: ignore[arg-type]
         ):
-            item.misplaced = True
+            item.misplaced = item.special = True
+            item.decide = None
         return item
+
+    def _undecodable(self, item: Item, error: DecodeError) -> Item:
+        inlet, record = item.inlet, item.record
+        assert inlet is not None
+        assert record is not None
+        item.special, item.known = True, False
+        item.error = (error.code, error.text)
+        if error.source is not None and error.id is not None and inlet.topic.accepts_source(error.source):
+            item.event = Event(error.id, error.source, "", _NEVER, "", None)
+            item.digest = digest_of(record.key or b"", record.value or b"")
+            item.known = True
+        return item
+
+    def _accepts(self, inlet: Inlet, source: str) -> bool:
+        accepted = self._accepted[inlet.topic.name]
+        if not inlet.topic.accepts_source(source):
+            return False
+        if len(accepted) > 10_000:
+            accepted.clear()
+        accepted.add(source)
+        return True
 
     def _redriven(self, task: TaskId, carrier: Inlet, record: Record) -> Item:
         """What an operator sends round again: judged as if it came on the topic that it came on first."""
@@ -192,16 +206,19 @@ class Reader:
         inlet = self._wiring.inlets.get(topic)
         if inlet is None or inlet.redrive or not letter:
             item = Item(task, carrier, record)
-            item.known = False
+            item.known, item.special = False, True
             item.error = (
                 "redrive-incomplete",
                 "the headers kouan_topic and kouan_dead_letter_id of the dead letter are needed to send it round again",
             )
             return item
         item = self._item(TaskId(inlet.aggregate, task.partition), inlet, record, headers)
-        item.redrives = letter
+        item.redrives, item.special = letter, True
         if item.misplaced:
-            item.misplaced, item.error = False, ("redrive-misplaced", "send the dead letter with its own key, by murmur2")
+            item.misplaced, item.error = (
+                False,
+                ("redrive-misplaced", "send the dead letter with its own key, by murmur2"),
+            )
         return item
 
 

@@ -49,7 +49,9 @@ class References:
             auto_offset_reset="earliest",
         )
         await self._consumer.start()
-        places = [TopicPartition(name, number) for name, topic in self._topics.items() for number in range(topic.partitions)]
+        places = [
+            TopicPartition(name, number) for name, topic in self._topics.items() for number in range(topic.partitions)
+        ]
         self._consumer.assign(places)
         ends = await self._consumer.end_offsets(places)
         await self._consumer.seek_to_beginning(*places)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -65,7 +66,7 @@ class Relay:
             if pack.target not in self._senders:
                 sender = asyncio.create_task(self._send(pack.target), name=f"relay to {pack.target}")
                 self._senders[pack.target] = sender
-                sender.add_done_callback(lambda _, target=pack.target: self._sender_ended(target))
+                sender.add_done_callback(partial(self._sender_ended, pack.target))
 
     async def room(self, most: int) -> None:
         """Wait until no more than so many messages are unsent."""
@@ -73,7 +74,7 @@ class Relay:
             self._room.clear()
             await self._room.wait()
 
-    def _sender_ended(self, target: Target) -> None:
+    def _sender_ended(self, target: Target, sender: asyncio.Task[None]) -> None:
         self._senders.pop(target, None)
 
     async def _send(self, target: Target) -> None:

@@ -1,4 +1,4 @@
-"""The batch consumer of one service: reads, decides, stores, publishes, and starts over from the database when in doubt.
+"""The batch consumer of one service: reads, decides, stores, publishes; starts over from the database when in doubt.
 
 While the database thread stores one batch, the loop decodes the next one and the one before is being published. The
 next is decided only when the one before is committed, so that memory never holds what the database may still refuse.
@@ -22,11 +22,13 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 
 from schemas.envelope import Event
 from services.kit import metrics
+from services.kit.answering import moment
+from services.kit.asides import Limits
 from services.kit.batch import Batch, Entry, Pack, TaskId
 from services.kit.clock import Clock
 from services.kit.cluster import topic_ids
 from services.kit.database import PostgresDatabase, SqliteDatabase, open_database
-from services.kit.deciding import Decider, Limits, moment, wanted
+from services.kit.deciding import Decider, claims_wanted, wanted
 from services.kit.door import Deadline, EffectResult
 from services.kit.effects import LEASE_MS, Attempt, Performer
 from services.kit.failures import Fatal, Fenced, Overtaken, TooManyUnexpected, Transient
@@ -61,7 +63,7 @@ class Runner:
         self._tasks: dict[TaskId, Task] = {}
         self._positions: dict[tuple[str, int], int] = {}
         self._context = wiring.service.context()
-        self._limits = Limits(settings.park_limit, settings.unexpected_per_minute, LEASE_MS)
+        self._limits = Limits(settings.park_limit, settings.unexpected_per_minute)
         self._reader = Reader(wiring, self._tasks)
         self._decider = Decider(wiring, self._tasks, self._context, self._limits)
         self._wake = asyncio.Event()
@@ -148,7 +150,9 @@ class Runner:
         """One life of the consumer, from joining to leaving."""
         if not self._topic_ids:
             self._topic_ids = await asyncio.to_thread(
-                topic_ids, self._settings.bootstrap_servers, {n: i.topic.partitions for n, i in self._wiring.inlets.items()}
+                topic_ids,
+                self._settings.bootstrap_servers,
+                {n: i.topic.partitions for n, i in self._wiring.inlets.items()},
             )
             await self._references.start()
         consumer = AIOKafkaConsumer(
@@ -170,7 +174,9 @@ class Runner:
         try:
             await consumer.start()
             if isinstance(self._database, SqliteDatabase):
-                consumer.assign([TopicPartition(n, p) for n, i in self._wiring.inlets.items() for p in range(i.topic.partitions)])
+                consumer.assign(
+                    [TopicPartition(n, p) for n, i in self._wiring.inlets.items() for p in range(i.topic.partitions)]
+                )
             else:
                 consumer.subscribe(list(self._wiring.inlets), listener=_Listener(self, consumer))
             while not self._stopping:
@@ -192,7 +198,7 @@ class Runner:
         self._wake.set()
 
     def assigned(self, consumer: AIOKafkaConsumer) -> None:
-        """The group gave partitions: hold them still until their tasks are claimed, and the state behind them is known."""
+        """The group gave partitions: hold them still until their tasks are claimed and their states are known."""
         consumer.pause(*consumer.assignment())
         self._reclaim = True
         self._assignments += 1
@@ -236,12 +242,12 @@ class Runner:
 
     async def _check_positions(self, consumer: AIOKafkaConsumer, claimed: Claimed) -> None:
         """A topic made anew, or records gone that were never applied: a person has to decide what to do about it."""
-        for (topic, partition), (_, stored_id) in claimed.positions.items():
+        for (topic, _), (_, stored_id) in claimed.positions.items():
             if stored_id != self._topic_ids[topic]:
                 raise Fatal(
-                    f"{topic} was deleted and made anew (its id is {self._topic_ids[topic]}, the database of {self._name} "
-                    f"knows {stored_id}): its offsets mean other records now. Restore the topic, or give {self._name} a new "
-                    f"database and let `kouan rebuild {self._name}` fill it"
+                    f"{topic} was deleted and made anew (its id is {self._topic_ids[topic]}, the database of "
+                    f"{self._name} knows {stored_id}): its offsets mean other records now. Restore the topic, or give "
+                    f"{self._name} a new database and let `kouan rebuild {self._name}` fill it"
                 )
         places = [TopicPartition(*place) for place in claimed.positions]
         first, last = await asyncio.gather(consumer.beginning_offsets(places), consumer.end_offsets(places))
@@ -249,7 +255,8 @@ class Runner:
             offset = claimed.positions[place.topic, place.partition][0]
             # A topic that begins later than 0 when it is read for the first time has lost records as well.
             if not first[place] <= offset <= last[place]:
-                detail = f"{place.topic}[{place.partition}] holds {first[place]} to {last[place]}, the next to apply is {offset}"
+                held = f"{place.topic}[{place.partition}] holds {first[place]} to {last[place]}"
+                detail = f"{held}, the next to apply is {offset}"
                 raise Fatal(_OUT_OF_RANGE.format(service=self._name, detail=detail))
 
     async def _drop_everything(self) -> None:
@@ -358,12 +365,14 @@ class Runner:
         """Load what the items need behind the batch that is being stored, then decide and store them."""
         keys = wanted(items, self._tasks)
         claims = self._claims_wanted(items)
-        idents = [(i.event.source, i.event.id) for i in items if i.event is not None and i.known and i.redrives is not None]
+        idents = [
+            (i.event.source, i.event.id) for i in items if i.event is not None and i.known and i.redrives is not None
+        ]
         idents += [("dead-letter", item.redrives) for item in items if item.redrives is not None]
         loading = self._load(keys, claims, idents) if keys or claims or idents else None
         await self._finish_storing()
         holders: dict[str, dict[str, str]] = {}
-        seen: dict[tuple[str, str], tuple[str, int]] = {}
+        seen: dict[tuple[str, str], tuple[int, int]] = {}
         if loading is not None:
             states, holders, seen = await loading
             self._remember(keys, states)
@@ -371,7 +380,9 @@ class Runner:
             return
         self._begin(items, holders, seen)
 
-    def _load(self, keys: dict[str, dict[str, TaskId]], claims: dict[str, list[str]], idents: list[tuple[str, str]]) -> Any:
+    def _load(
+        self, keys: dict[str, dict[str, TaskId]], claims: dict[str, list[str]], idents: list[tuple[str, str]]
+    ) -> Any:
         plain = {name: list(wanted_keys) for name, wanted_keys in keys.items()}
         return asyncio.wrap_future(self._database.submit(self._store.load, plain, claims, idents))
 
@@ -387,12 +398,12 @@ class Runner:
         for item in items:
             aggregate = self._wiring.aggregates[item.task.aggregate]
             if aggregate.claims_wanted is not None and item.decide is not None and item.event is not None:
-                for text in self._decider.claims_wanted(aggregate, item.event):
+                for text in claims_wanted(aggregate, item.event):
                     found.setdefault(aggregate.name, {})[text] = None
         return {name: list(texts) for name, texts in found.items()}
 
     def _begin(
-        self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[str, int]]
+        self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[int, int]]
     ) -> None:
         """Decide and start storing; the database's work is queued before anything else can be."""
         batch = self._decide(items, holders, seen)
@@ -400,7 +411,7 @@ class Runner:
         self._storing = asyncio.create_task(self._stored(items, batch, future), name="store")
 
     def _decide(
-        self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[str, int]]
+        self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[int, int]]
     ) -> Batch:
         batch = self._decider.decide(items, holders, seen, self._clock.now_ms())
         self._place(batch)
@@ -456,7 +467,9 @@ class Runner:
             return
         raise Transient("other workers keep claiming what this batch claims")
 
-    async def _look_up(self, items: list[Item]) -> tuple[dict[str, dict[str, str]], dict[tuple[str, str], tuple[str, int]]]:
+    async def _look_up(
+        self, items: list[Item]
+    ) -> tuple[dict[str, dict[str, str]], dict[tuple[str, str], tuple[int, int]]]:
         keys = wanted(items, self._tasks)
         idents = [(item.event.source, item.event.id) for item in items if item.event is not None and item.known]
         idents += [("dead-letter", item.redrives) for item in items if item.redrives is not None]
@@ -599,7 +612,20 @@ class Runner:
     def _effects_opened(self, batch: Batch) -> None:
         closed = set(batch.effects_closed)
         attempts = []
-        for aggregate, name, id, partition, key, event_id, payload, correlation, trace, time_ms, count, _ in batch.effects_opened:
+        for (
+            aggregate,
+            name,
+            id,
+            partition,
+            key,
+            event_id,
+            payload,
+            correlation,
+            trace,
+            time_ms,
+            count,
+            _,
+        ) in batch.effects_opened:
             if (aggregate, name, id) not in closed:
                 task = TaskId(aggregate, partition)
                 attempts.append(Attempt(task, name, id, key, event_id, payload, correlation, trace, time_ms, count))
@@ -613,7 +639,12 @@ class Runner:
     async def _poll_effects(self) -> None:
         """Effects in the database whose next attempt is due: left by a former owner, postponed, or too many at once."""
         now = self._clock.now_ms()
-        if not self._performer.any or self._next_effect is None or self._next_effect > now or self._performer.room < 200:
+        if (
+            not self._performer.any
+            or self._next_effect is None
+            or self._next_effect > now
+            or self._performer.room < 200
+        ):
             return
         await self._finish_storing()
         rows = await self._database.run(self._store.effects_due, list(self._tasks), now, 200)
@@ -714,6 +745,6 @@ async def _commit_quietly(consumer: AIOKafkaConsumer, offsets: dict[TopicPartiti
 
 
 _OUT_OF_RANGE = (
-    "the broker no longer has the records that {service} has to apply next ({detail}). Nothing was skipped. Restore the "
-    "records, or rebuild {service} from its own topic and decide with the publishers what has to be sent again"
+    "the broker no longer has the records that {service} has to apply next ({detail}). Nothing was skipped. Restore "
+    "the records, or rebuild {service} from its own topic and decide with the publishers what has to be sent again"
 )

@@ -103,7 +103,7 @@ class Store:
         )
         self._take_in = f"{database.insert(table_of(Inbox))} ON CONFLICT DO NOTHING"
         self._redrive = (
-            f"UPDATE kit_inbox SET outcome = 1, digest = r.c2 FROM {rows('text', 'text', 'text')} "
+            f"UPDATE kit_inbox SET outcome = 1, digest = r.c2 FROM {rows('text', 'text', 'bigint')} "
             "WHERE kit_inbox.source = r.c0 AND kit_inbox.id = r.c1 AND kit_inbox.outcome = 2"
         )
         self._seen = (
@@ -113,17 +113,17 @@ class Store:
         self._sent = f"DELETE FROM kit_outbox WHERE seq IN (SELECT c0 FROM {rows('bigint')})"
         self._set_deadlines = database.upsert(table_of(DeadlineRow))
         self._end_deadlines = (
-            f"DELETE FROM kit_deadline WHERE (aggregate, key, name) IN (SELECT c0, c1, c2 FROM {rows('text', 'text', 'text')})"
-        )
-        self._fire_deadlines = (
+            "DELETE FROM kit_deadline WHERE (aggregate, key, name) IN "
+            f"(SELECT c0, c1, c2 FROM {rows('text', 'text', 'text')})"
+        )        self._fire_deadlines = (
             "DELETE FROM kit_deadline WHERE (aggregate, key, name, due_ms) IN "
             f"(SELECT c0, c1, c2, c3 FROM {rows('text', 'text', 'text', 'bigint')})"
         )
         self._open_effects = f"{database.insert(table_of(EffectRow))} ON CONFLICT DO NOTHING"
         self._close_effects = (
-            f"DELETE FROM kit_effect WHERE (aggregate, name, id) IN (SELECT c0, c1, c2 FROM {rows('text', 'text', 'text')})"
-        )
-        self._unpark = (
+            "DELETE FROM kit_effect WHERE (aggregate, name, id) IN "
+            f"(SELECT c0, c1, c2 FROM {rows('text', 'text', 'text')})"
+        )        self._unpark = (
             "DELETE FROM kit_parked WHERE (topic, partition, record_offset) IN "
             f"(SELECT c0, c1, c2 FROM {rows('text', 'bigint', 'bigint')})"
         )
@@ -200,7 +200,7 @@ class Store:
 
     def load(
         self, keys: Mapping[str, Sequence[str]], claims: Mapping[str, Sequence[str]], inputs: Sequence[tuple[str, str]]
-    ) -> tuple[dict[str, dict[str, Entry]], dict[str, dict[str, str]], dict[tuple[str, str], tuple[str, int]]]:
+    ) -> tuple[dict[str, dict[str, Entry]], dict[str, dict[str, str]], dict[tuple[str, str], tuple[int, int]]]:
         """States of keys and holders of claims, both by aggregate, and what the inbox knows of inputs."""
         with self.database.transaction():
             states = {
@@ -213,7 +213,7 @@ class Store:
             seen = self.seen(inputs) if inputs else {}
         return states, holders, seen
 
-    def seen(self, inputs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, int]]:
+    def seen(self, inputs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
         """Digest and outcome of those inputs, given as (source, id), that were taken in before."""
         rows = self.database.query(self._seen, (dumps(inputs),))
         return {(source, id): (digest, outcome) for source, id, digest, outcome in rows}
@@ -261,7 +261,9 @@ class Store:
 
     def _assert_epochs(self, epochs: Mapping[TaskId, int]) -> None:
         rows = [(*task, epoch) for task, epoch in sorted(epochs.items())]
-        _expect(self.database.execute(self._fence, (dumps(rows),)), len(rows), Fenced, "another worker took a task over")
+        _expect(
+            self.database.execute(self._fence, (dumps(rows),)), len(rows), Fenced, "another worker took a task over"
+        )
 
     def _write_states(self, name: str, entries: Mapping[str, Entry]) -> None:
         table = self.states[name]
@@ -318,16 +320,16 @@ class Store:
             f"FROM {self.database.rows('text', 'bigint')}",
             (dumps(list(tasks)),),
         )
-        return due
+        return None if due is None else int(due)
 
     def next_effect(self, tasks: Sequence[TaskId]) -> int | None:
-        """When the earliest attempt of an open effect of these tasks is due, in milliseconds, None where there is none."""
+        """When the earliest attempt of these tasks' open effects is due, in milliseconds, None where there is none."""
         ((due,),) = self.database.query(
             "SELECT min((SELECT min(e.next_ms) FROM kit_effect e WHERE e.aggregate = r.c0 AND e.partition = r.c1)) "
             f"FROM {self.database.rows('text', 'bigint')}",
             (dumps(list(tasks)),),
         )
-        return due
+        return None if due is None else int(due)
 
     def effects_due(self, tasks: Sequence[TaskId], now_ms: int, limit: int) -> list[dict[str, Any]]:
         """Open effects whose next attempt is due, as rows by column name."""

@@ -14,7 +14,7 @@ DEAD = 2
 
 
 class Task(SQLModel, table=True):
-    """One partition number of one aggregate. Whoever raised `epoch` last owns it; every transaction asserts its epoch."""
+    """One partition number of one aggregate. Whoever raised `epoch` last owns it; every transaction asserts it."""
 
     __tablename__ = "kit_task"
 
@@ -42,7 +42,7 @@ class Inbox(SQLModel, table=True):
 
     source: str = Field(primary_key=True)
     id: str = Field(primary_key=True)
-    digest: str
+    digest: int = Field(sa_type=BigInteger)
     outcome: int
 
 
@@ -73,7 +73,7 @@ class DeadlineRow(SQLModel, table=True):
 
 
 class EffectRow(SQLModel, table=True):
-    """Something to be done to the outside world; `payload` is the event that asked for it, attempts are counted before."""
+    """Something to be done to the outside world; `payload` is the event that asked, attempts are counted before."""
 
     __tablename__ = "kit_effect"
     __table_args__ = (Index("kit_effect_next", "aggregate", "partition", "next_ms"),)

@@ -5,13 +5,17 @@ Checked when a worker starts, so that a declaration that can't hold what the kit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from schemas.envelope import Payload, payload_class
+from schemas.envelope import Event, Payload, payload_class
 from services.kit.batch import Target
 from services.kit.door import Aggregate, Effect, Route, Service
 from topics.definition import Catalogue, Topic
+
+Decide = Callable[[Any, Event[Any], Any], Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Inlet:
@@ -21,6 +25,7 @@ class Inlet:
     aggregate: str
     known: Mapping[str, type[Payload]]
     routes: Mapping[str, Route]
+    decides: Mapping[str, Decide]
     sends_on: bool
     redrive: bool = False
 
@@ -44,6 +49,7 @@ class Wiring:
     inlets: Mapping[str, Inlet]
     outlets: Mapping[type[Payload], Outlet]
     aggregates: Mapping[str, Aggregate]
+    records: Mapping[str, frozenset[type[Payload]]]
     partitions: Mapping[str, int]
     opens: Mapping[str, Mapping[type[Payload], Effect]]
     closes: Mapping[str, Mapping[type[Payload], tuple[Effect, ...]]]
@@ -72,11 +78,13 @@ def wire(service: Service, catalogue: Catalogue) -> Wiring:
             faults.append(f"{topic.name} is keyed by {topic.key.name}, which no aggregate of {service.name} is")
             continue
         if partitions.setdefault(owner, topic.partitions) != topic.partitions:
-            faults.append(f"{topic.name} has {topic.partitions} partitions; the other topics of {owner} have {partitions[owner]}")
+            faults.append(
+                f"{topic.name} has {topic.partitions} partitions; the other topics of {owner} have {partitions[owner]}"
+            )
         inlets[topic.name] = _inlet(topic, aggregates[owner], service.name, faults)
     redrive = catalogue.redrive_of(service.name)
     first = service.aggregates[0]
-    inlets[redrive.name] = Inlet(redrive, first.name, {}, {}, sends_on=False, redrive=True)
+    inlets[redrive.name] = Inlet(redrive, first.name, {}, {}, {}, sends_on=False, redrive=True)
     source = f"//kouan/{service.name}"
     outlets = {
         cls: _outlet(cls, service.name, source, catalogue, faults) for cls in _outputs(service.name, catalogue, faults)
@@ -89,6 +97,7 @@ def wire(service: Service, catalogue: Catalogue) -> Wiring:
         inlets=inlets,
         outlets=outlets,
         aggregates=aggregates,
+        records={name: frozenset(one.records) for name, one in aggregates.items()},
         partitions=partitions,
         opens={name: {effect.opened_by: effect for effect in one.effects} for name, one in aggregates.items()},
         closes={name: _closers(one) for name, one in aggregates.items()},
@@ -109,7 +118,8 @@ def _inlet(topic: Topic, aggregate: Aggregate, service: str, faults: list[str]) 
     for cls, route in aggregate.routes.items():
         if cls.TYPE in known:
             routes[cls.TYPE] = route if isinstance(route, Route) else Route(route)
-    return Inlet(topic, aggregate.name, known, routes, sends_on=topic.redistributed_by == service)
+    decides = {kind: route.decide for kind, route in routes.items()}
+    return Inlet(topic, aggregate.name, known, routes, decides, sends_on=topic.redistributed_by == service)
 
 
 def _outputs(service: str, catalogue: Catalogue, faults: list[str]) -> list[type[Payload]]:

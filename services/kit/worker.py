@@ -41,7 +41,9 @@ def run(service: Service, settings: Settings | None = None, catalogue: Catalogue
     sys.setswitchinterval(0.0001)
     runner = Runner(wiring, settings)
     app = build_app(runner, service.name, settings)
-    worker = faust.Worker(app, loglevel=logging.getLogger().level, override_logging=False, redirect_stdouts=False, quiet=True)
+    worker = faust.Worker(
+        app, loglevel=logging.getLogger().level, override_logging=False, redirect_stdouts=False, quiet=True
+    )
     worker.execute_from_commandline()
 
 

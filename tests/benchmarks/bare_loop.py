@@ -57,7 +57,10 @@ async def main(bootstrap_servers: str, source: str, target: str, count: int) -> 
                     ("traceparent", headers["traceparent"]),
                 ]
                 batch.append(
-                    key=record.key, value=out.__pydantic_serializer__.to_json(out), timestamp=None, headers=OUT + passed_on
+                    key=record.key,
+                    value=out.__pydantic_serializer__.to_json(out),
+                    timestamp=None,
+                    headers=OUT + passed_on,
                 )
             sending.append(await producer.send_batch(batch, target, partition=place.partition))
             done += len(records)

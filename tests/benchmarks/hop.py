@@ -114,7 +114,7 @@ def catalogue() -> Catalogue:
                 readers=("hop",), redistributed_by="hop", events=frozenset({HopSubmitted.TYPE}),
             ),
             topic("hop.events", Kind.RECORD, sources=("//kouan/hop",), events=frozenset({HopScored.TYPE})),
-            topic("hop.dead-letters", Kind.DEAD_LETTERS, max_message_bytes=5 * 1024 * 1024),
-            topic("hop.redrive", Kind.REDRIVE, writers=("operators",), readers=("hop",), max_message_bytes=5 * 1024 * 1024),
+            topic("hop.dead-letters", Kind.DEAD_LETTERS),
+            topic("hop.redrive", Kind.REDRIVE, writers=("operators",), readers=("hop",)),
         )
     )  # fmt: skip

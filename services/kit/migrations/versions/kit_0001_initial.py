@@ -31,7 +31,7 @@ def upgrade() -> None:
         "kit_inbox",
         sa.Column("source", sa.String, primary_key=True),
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("digest", sa.String, nullable=False),
+        sa.Column("digest", sa.BigInteger, nullable=False),
         sa.Column("outcome", sa.Integer, nullable=False),
         sqlite_with_rowid=False,
     )
