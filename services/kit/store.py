@@ -115,7 +115,8 @@ class Store:
         self._end_deadlines = (
             "DELETE FROM kit_deadline WHERE (aggregate, key, name) IN "
             f"(SELECT c0, c1, c2 FROM {rows('text', 'text', 'text')})"
-        )        self._fire_deadlines = (
+        )
+        self._fire_deadlines = (
             "DELETE FROM kit_deadline WHERE (aggregate, key, name, due_ms) IN "
             f"(SELECT c0, c1, c2, c3 FROM {rows('text', 'text', 'text', 'bigint')})"
         )
@@ -123,7 +124,8 @@ class Store:
         self._close_effects = (
             "DELETE FROM kit_effect WHERE (aggregate, name, id) IN "
             f"(SELECT c0, c1, c2 FROM {rows('text', 'text', 'text')})"
-        )        self._unpark = (
+        )
+        self._unpark = (
             "DELETE FROM kit_parked WHERE (topic, partition, record_offset) IN "
             f"(SELECT c0, c1, c2 FROM {rows('text', 'bigint', 'bigint')})"
         )
