@@ -50,4 +50,5 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     gc.disable()
+    sys.setswitchinterval(0.0001)
     asyncio.run(main(chosen, number))

@@ -1,0 +1,136 @@
+"""`make bench`: the durable hop through the kit against the bare client loop, in pairs, on the same broker and events.
+
+Both read the same 450-byte events with full CloudEvents headers and write one event each. The bare loop keeps no state
+and guarantees nothing; the kit validates, drops repeats, stores position, inbox, state and outbox in one transaction a
+batch on SQLite with synchronous=FULL, and publishes what is committed. Runs alternate, so that the ratio holds on a
+machine whose speed drifts. Figures are kept as JSON with machine, versions and commit under `.kouan/bench/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from kafka import KafkaAdminClient
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from services.embedded.kafka import find_or_start
+from tests.benchmarks.hop import catalogue
+from tests.benchmarks.load import load
+from topics.plan import apply, plan, read_cluster
+
+SOURCE, TARGET = "commerce.hops", "hop.events"
+GOAL = 0.6
+"""The kit's share of the bare loop's speed that is asked for."""
+
+
+def measured(arguments: list[str]) -> float:
+    """Events/s as one run prints them."""
+    run = subprocess.run([sys.executable, "-m", *arguments], capture_output=True, text=True, check=False)
+    if run.returncode:
+        sys.exit(f"{arguments[0]} failed:\n{run.stderr[-3000:]}")
+    return float(run.stdout.split()[-1])
+
+
+def measure(bootstrap_servers: str, folder: Path, count: int, pairs: int, console: Console) -> dict[str, list[float]]:
+    """Events/s of both, run after run, in turn."""
+    found: dict[str, list[float]] = {"bare": [], "kit": []}
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as progress:
+        step = progress.add_task("", total=None)
+        for number in range(pairs):
+            progress.update(step, description=f"{number + 1}/{pairs} 裸循环 · bare loop")
+            found["bare"].append(
+                measured(["tests.benchmarks.bare_loop", bootstrap_servers, SOURCE, TARGET, str(count)])
+            )
+            progress.update(step, description=f"{number + 1}/{pairs} 运行底座 · kit")
+            data = folder / f"run-{number}"
+            found["kit"].append(measured(["tests.benchmarks.kit_hop", bootstrap_servers, str(data), str(count)]))
+            shutil.rmtree(data)
+    return found
+
+
+def show(found: dict[str, list[float]], count: int, console: Console) -> float:
+    """The table; returns the median ratio."""
+    ratios = [kit / bare for kit, bare in zip(found["kit"], found["bare"], strict=True)]
+    table = Table(title=f"一次持久跳转 · one durable hop, {count:,} events, {len(ratios)} pairs")
+    for column in ("", "min", "median", "max"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, title in (("bare", "aiokafka 裸循环 · bare loop, events/s"), ("kit", "底座 · kit on SQLite, events/s")):
+        values = found[name]
+        table.add_row(title, *(f"{value:,.0f}" for value in (min(values), statistics.median(values), max(values))))
+    middle = statistics.median(ratios)
+    table.add_row("比值 · ratio kit/bare", *(f"{value:.2f}" for value in (min(ratios), middle, max(ratios))))
+    console.print(table)
+    verdict = "达到 · met" if middle >= GOAL else "未达到 · missed"
+    console.print(f"目标 · goal ≥ {GOAL}: {verdict}")
+    return middle
+
+
+def keep(found: dict[str, list[float]], count: int, folder: Path) -> tuple[Path, dict[str, object] | None]:
+    """Write the figures down; returns the file and the figures before it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    earlier = sorted(folder.glob("hop-*.json"))
+    before = json.loads(earlier[-1].read_text(encoding="utf-8")) if earlier else None
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    figures = {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "commit": commit.stdout.strip(),
+        "machine": f"{os.cpu_count()} × {platform.machine()}, {platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("aiokafka", "pydantic", "orjson", "faust-streaming")},
+        "events": count,
+        "events_per_second": found,
+    }
+    file = folder / f"hop-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return file, before
+
+
+def compare(found: dict[str, list[float]], before: dict[str, object] | None, console: Console) -> None:
+    """Say when the kit became slower by more than a tenth, relative to the bare loop of its own run."""
+    if before is None:
+        return
+    then = before["events_per_second"]
+    assert isinstance(then, dict)
+    old = statistics.median(kit / bare for kit, bare in zip(then["kit"], then["bare"], strict=True))
+    new = statistics.median(kit / bare for kit, bare in zip(found["kit"], found["bare"], strict=True))
+    if new < 0.9 * old:
+        console.print(f"[red]变慢 · slower than at {before['commit']}: ratio {old:.2f} → {new:.2f}[/red]")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=500_000)
+    parser.add_argument("--pairs", type=int, default=3)
+    chosen = parser.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        with find_or_start(folder, console.print, cache_dir=Path(".kouan/cache")) as broker:
+            servers = broker.bootstrap_servers
+            admin = KafkaAdminClient(bootstrap_servers=servers.split(","))
+            apply(plan(catalogue(), read_cluster(admin)), admin)
+            admin.close()
+            console.print(f"写入 {chosen.events:,} 条事件 · loading {chosen.events:,} events")
+            load(servers, SOURCE, chosen.events)
+            found = measure(servers, folder, chosen.events, chosen.pairs, console)
+    show(found, chosen.events, console)
+    file, before = keep(found, chosen.events, Path(".kouan/bench"))
+    compare(found, before, console)
+    console.print(f"数据 · figures: {file}")
+
+
+if __name__ == "__main__":
+    main()
