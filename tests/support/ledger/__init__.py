@@ -1,7 +1,8 @@
 """A trivial service to try the kit on: accounts that are opened on one topic and booked on another.
 
 It uses every way through the one door: messages of two topics (an entry may come early), a deadline that closes an
-account, an effect that writes a line to a file, and claims on account names.
+account, an effect that writes a line to a file, and claims on account names. Clerks are a second aggregate under keys
+of their own. Service, topics and group take the name that they are built with, so that tests don't meet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import Field
 from sqlmodel import Field as Column
 
 from schemas.envelope import Event, Payload
-from services.kit.columns import StateRow
+from services.kit.columns import StateRow, json_column
 from services.kit.door import (
     Aggregate,
     Deadline,
@@ -26,6 +27,7 @@ from services.kit.door import (
     EffectResult,
     Invalid,
     Malformed,
+    Retry,
     Route,
     Service,
 )
@@ -80,6 +82,17 @@ class AccountClosed(Payload):
     balance: int
 
 
+class ClerkNamed(Payload):
+    TYPE = "ledger.clerk_named.v1"
+    name: str = Field(min_length=1)
+
+
+class ClerkRecorded(Payload):
+    TYPE = "ledger.clerk_recorded.v1"
+    name: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     name: str
@@ -99,6 +112,17 @@ class AccountRow(StateRow, table=True):
     letters: int
     close_at: str | None = Column(default=None)
     closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clerk:
+    names: tuple[str, ...]
+
+
+class ClerkRow(StateRow, table=True):
+    __tablename__ = "ledger_clerk"
+
+    names: list[str] = json_column()
 
 
 class NoContext:
@@ -128,11 +152,11 @@ def book(account: Account | None, event: Event[EntryMade], context: NoContext) -
         raise Invalid("closed", "the account is closed")
     if event.data.amount == 666:
         raise ZeroDivisionError("a fault of the ledger itself")
-    yield EntryBooked(
-        amount=event.data.amount, balance=account.balance + event.data.amount, number=account.entries + 1
-    )
+    yield EntryBooked(amount=event.data.amount, balance=account.balance + event.data.amount, number=account.entries + 1)
     if event.data.letter:
-        yield LetterQueued(letter_id=f"{event.subject}-{account.entries + 1}", text=f"{account.name} {event.data.amount}")
+        yield LetterQueued(
+            letter_id=f"{event.subject}-{account.entries + 1}", text=f"{account.name} {event.data.amount}"
+        )
 
 
 def settle_letter(account: Account, event: Event[EffectResult], context: NoContext) -> Iterable[Payload]:
@@ -161,15 +185,28 @@ def deadlines(account: Account) -> Iterable[Deadline]:
         yield Deadline("close", account.close_at)
 
 
+def name_clerk(clerk: Clerk | None, event: Event[ClerkNamed], context: NoContext) -> Iterable[Payload]:
+    if event.data.name == "nobody":
+        raise Invalid("nobody", "a clerk is somebody")
+    yield ClerkRecorded(name=event.data.name, number=len(clerk.names) + 1 if clerk else 1)
+
+
+def evolve_clerk(clerk: Clerk | None, payload: ClerkRecorded) -> Clerk:
+    return Clerk((*clerk.names, payload.name) if clerk else (payload.name,))
+
+
 async def write_letter(payload: LetterQueued, attempt: int) -> Done:
+    if payload.text.endswith(" 13") and attempt < 2:
+        raise Retry("the letter box is shut")
     with Path(os.environ["LEDGER_LETTERS"]).open("a", encoding="utf-8") as file:
         file.write(f"{payload.letter_id}\t{payload.text}\n")
     return Done("written")
 
 
-def build() -> Service:
+def build(name: str = "ledger") -> Service:
+    """The service; `name` is its group's too, and begins its topics' names."""
     return Service(
-        name="ledger",
+        name=name,
         aggregates=(
             Aggregate(
                 name="account",
@@ -194,15 +231,24 @@ def build() -> Service:
                 claims=lambda account: () if account.closed else (account.name,),
                 claims_wanted=lambda payload: (payload.name,) if isinstance(payload, AccountRequested) else (),
             ),
+            Aggregate(
+                name="clerk",
+                keyed_by=("clerk",),
+                state=Clerk,
+                table=ClerkRow,
+                evolve=evolve_clerk,
+                records=(ClerkRecorded,),
+                routes={ClerkNamed: name_clerk},
+            ),
         ),
         context=NoContext,
         migrations="tests.support.ledger.migrations",
     )
 
 
-def topic(name: str, kind: Kind, **fields: object) -> Topic:
+def topic(name: str, kind: Kind, service: str = "ledger", **fields: object) -> Topic:
     """A topic of a test catalogue; what is not given is as most topics have it."""
-    ours = {"owner": Owner.KOUAN, "writers": ("ledger",)}
+    ours = {"owner": Owner.KOUAN, "writers": (service,)}
     theirs = {"owner": Owner.BANK, "writers": ("bank",), "sources": ("//bank/",)}
     common = {
         "name": name,
@@ -216,25 +262,27 @@ def topic(name: str, kind: Kind, **fields: object) -> Topic:
     return Topic(**{**common, **fields})  # type: ignore[arg-type]
 
 
-def catalogue() -> Catalogue:
+def catalogue(name: str = "ledger") -> Catalogue:
     """The ledger's topics."""
-    inputs = {"readers": ("ledger",), "redistributed_by": "ledger", "max_message_bytes": 4 * 1024 * 1024}
+    inputs = {"readers": (name,), "redistributed_by": name, "max_message_bytes": 4 * 1024 * 1024}
+    by_clerk = {"key": Key(name="clerk", why="all of a clerk in order")}
+    outputs = (
+        AccountOpened, AccountRefused, EntryBooked, LetterQueued, LetterSent, AccountClosed, ClerkRecorded,
+    )  # fmt: skip
+    carrier = {"max_message_bytes": 5 * 1024 * 1024}
     return Catalogue.of(
         (
-            topic("bank.accounts", Kind.INPUT, events=frozenset({AccountRequested.TYPE}), **inputs),
-            topic("bank.entries", Kind.INPUT, events=frozenset({EntryMade.TYPE}), **inputs),
+            topic(f"{name}.accounts", Kind.INPUT, events=frozenset({AccountRequested.TYPE}), **inputs),
+            topic(f"{name}.entries", Kind.INPUT, events=frozenset({EntryMade.TYPE}), **inputs),
+            topic(f"{name}.clerks", Kind.INPUT, events=frozenset({ClerkNamed.TYPE}), **inputs, **by_clerk),
             topic(
-                "ledger.events",
+                f"{name}.events",
                 Kind.RECORD,
-                sources=("//kouan/ledger",),
-                events=frozenset(
-                    one.TYPE
-                    for one in (
-                        AccountOpened, AccountRefused, EntryBooked, LetterQueued, LetterSent, AccountClosed,
-                    )
-                ),
+                name,
+                sources=(f"//kouan/{name}",),
+                events=frozenset(one.TYPE for one in outputs),
             ),
-            topic("ledger.dead-letters", Kind.DEAD_LETTERS, max_message_bytes=5 * 1024 * 1024),
-            topic("ledger.redrive", Kind.REDRIVE, writers=("operators",), readers=("ledger",), max_message_bytes=5 * 1024 * 1024),
+            topic(f"{name}.dead-letters", Kind.DEAD_LETTERS, name, **carrier),
+            topic(f"{name}.redrive", Kind.REDRIVE, writers=("operators",), readers=(name,), **carrier),
         )
-    )  # fmt: skip
+    )

@@ -1,9 +1,11 @@
-"""The ledger's accounts."""
+"""The ledger's accounts and clerks."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from services.kit.columns import Json
 
 revision = "ledger_0001"
 down_revision = None
@@ -22,4 +24,10 @@ def upgrade() -> None:
         sa.Column("letters", sa.Integer, nullable=False),
         sa.Column("close_at", sa.String),
         sa.Column("closed", sa.Boolean, nullable=False),
+    )
+    op.create_table(
+        "ledger_clerk",
+        sa.Column("key", sa.String, primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("names", Json, nullable=False),
     )

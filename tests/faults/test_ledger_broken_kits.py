@@ -1,0 +1,167 @@
+"""Kits that are broken on purpose are caught, and the sound kit passes under the very same fault."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.embedded.processes import Process
+from tests.support.history import Watch
+from tests.support.ledger.running import SESSION_MS, RunningLedger, running_ledger
+
+pytestmark = pytest.mark.broker
+
+BROKEN = ("-m", "tests.support.broken")
+ACCOUNTS = 40
+
+
+@pytest.fixture
+def ledger(kafka: str, tmp_path: Path) -> Iterator[RunningLedger]:
+    with running_ledger(kafka, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def ledger_on_postgres(kafka: str, tmp_path: Path, postgres_database: str) -> Iterator[RunningLedger]:
+    with running_ledger(kafka, tmp_path, postgres_database) as one:
+        yield one
+
+
+def publish(ledger: RunningLedger, *, entries: int = 600, close_at: datetime | None = None) -> None:
+    """Accounts and entries for them; every tenth entry is sent again, as after a lost answer, and one is no event."""
+    publisher = ledger.history.publisher()
+    for number in range(ACCOUNTS):
+        body = {"name": f"name {number}"} | ({"close_at": close_at.isoformat()} if close_at else {})
+        publisher.event(ledger.topic("accounts"), "ledger.account_requested.v1", f"a{number}", body)
+    for number in range(entries):
+        one = publisher.event(
+            ledger.topic("entries"), "ledger.entry_made.v1", f"a{number % ACCOUNTS}", {"amount": number % 50}
+        )
+        if number % 10 == 0:
+            publisher.flush()
+            publisher.again(one)
+    publisher.record(ledger.topic("entries"), b"a1", b"\x00\xff no event", [], poison="missing-attribute")
+    publisher.flush()
+
+
+def wait_for_end(process: Process, how: signal.Signals) -> None:
+    deadline = time.monotonic() + 60
+    while process.alive:
+        assert time.monotonic() < deadline, f"the fault did not strike\n{process.tail()}"
+        time.sleep(0.05)
+    assert process.exit_code == -how, process.tail()
+
+
+def wait_for_stop(process: Process) -> None:
+    """Wait until the process has stopped itself (state T)."""
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline, f"the fault did not strike\n{process.tail()}"
+        process.check_alive()
+        time.sleep(0.05)
+
+
+def found_after_a_crash(ledger: RunningLedger, kit: str, fault: str, seconds: float) -> list[str]:
+    """What the history holds against a kit that was killed by a fault and started again."""
+    closing = fault.startswith("kill-after-deadline")
+    struck = ledger.worker("struck", BROKEN, LEDGER_KIT=kit, LEDGER_FAULT=fault, KOUAN_BATCH_SIZE="100")
+    publish(
+        ledger, close_at=datetime.now(UTC) + timedelta(seconds=4) if closing else None, entries=0 if closing else 600
+    )
+    with struck:
+        if fault != "none" and not fault.startswith("refuse"):
+            wait_for_end(struck, signal.SIGKILL)
+            ledger.worker("again", BROKEN, LEDGER_KIT=kit).start()
+        waiting = ledger.history.wait_until_quiet(seconds)
+        found = waiting + ledger.history.check()
+        if closing:
+            found += not_closed(ledger)
+        return found
+
+
+def not_closed(ledger: RunningLedger) -> list[str]:
+    rows = ledger.history.database.query("SELECT key FROM ledger_account WHERE NOT closed")
+    return [f"account {key} was not closed when its time came" for (key,) in rows]
+
+
+CRASHES = (
+    ("offset-first", "kill-after-positions:4"),
+    ("inbox-forgotten", "none"),
+    ("deletes-before-confirmation", "kill-before-send:6"),
+    ("silent-owner", "kill-after-commit:4"),
+    ("dead-letter-outside", "kill-after-dead-letter:1"),
+    ("retry-that-skips", "refuse-commit:3"),
+    ("deadline-first", "kill-after-deadline:1"),
+)
+
+
+@pytest.mark.parametrize("fault", [fault for _, fault in CRASHES])
+def test_the_sound_kit_passes_every_fault_that_catches_a_broken_one(ledger: RunningLedger, fault: str) -> None:
+    found = found_after_a_crash(ledger, "sound", fault, seconds=60)
+
+    assert not found, "\n".join([*found, ledger.logs()])
+
+
+@pytest.mark.parametrize(("kit", "fault"), CRASHES)
+def test_a_broken_kit_is_caught(ledger: RunningLedger, kit: str, fault: str) -> None:
+    assert found_after_a_crash(ledger, kit, fault, seconds=6), ledger.logs()
+
+
+def found_after_a_sleep(ledger: RunningLedger, kit: str, fault: str) -> list[str]:
+    """What the history holds against a kit of which one worker sleeps through its session and then goes on."""
+    ledger.history.letters_once = True
+    sleeper = ledger.worker("sleeper", BROKEN, LEDGER_KIT=kit, LEDGER_FAULT=fault, KOUAN_BATCH_SIZE="100")
+    heir = ledger.worker("heir", BROKEN, LEDGER_KIT=kit)
+    with Watch(ledger.history.database) as watch, sleeper:
+        sleeper.wait_ready()
+        publish(ledger)
+        letters(ledger, 5)
+        wait_for_stop(sleeper)
+        with heir:
+            deadline = time.monotonic() + 3 * SESSION_MS / 1000 + 20
+            while ledger.history.wait_until_quiet(0.5) and time.monotonic() < deadline:
+                heir.check_alive()
+            sleeper.resume()
+            wait_until_awake(sleeper)
+            waiting = ledger.history.wait_until_quiet(20 if kit == "sound" else 4)
+            return waiting + ledger.history.check() + watch.fell
+
+
+def letters(ledger: RunningLedger, number: int) -> None:
+    """Entries whose letters are written at the second attempt only."""
+    publisher = ledger.history.publisher()
+    for key in range(number):
+        publisher.event(ledger.topic("entries"), "ledger.entry_made.v1", f"a{key}", {"amount": 13, "letter": True})
+    publisher.flush()
+
+
+def wait_until_awake(process: Process) -> None:
+    """Wait until a worker that was asleep has noticed that time went on: it was fenced, or found its session lost."""
+    before = process.log.stat().st_size
+    deadline = time.monotonic() + 10
+    while process.log.stat().st_size == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+SLEEPS = (("no-epoch", "stop-before-attempt:6"), ("no-fence", "stop-before-commit:3"))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("fault", [fault for _, fault in SLEEPS])
+def test_the_sound_kit_passes_a_sleep_longer_than_its_session(ledger_on_postgres: RunningLedger, fault: str) -> None:
+    found = found_after_a_sleep(ledger_on_postgres, "sound", fault)
+
+    assert not found, "\n".join([*found, ledger_on_postgres.logs()])
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("kit", "fault"), SLEEPS)
+def test_a_kit_without_a_fence_is_caught_when_a_worker_wakes_up(
+    ledger_on_postgres: RunningLedger, kit: str, fault: str
+) -> None:
+    assert found_after_a_sleep(ledger_on_postgres, kit, fault), ledger_on_postgres.logs()
