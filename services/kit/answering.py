@@ -53,7 +53,7 @@ def answer(service: str, view: View, item: Item, event: Event[Any], state: Any, 
     """Decide, evolve and encode one item. Nothing of the batch is touched, so that it may raise at any point."""
     assert item.decide is not None
     made = list(item.decide(state, event, context))
-    if not made:
+    if not made and item.fired is None:
         return Answer(state, False, (), (), ())
     if len(made) > MOST_OUTPUTS:
         raise ValueError(f"{len(made)} outputs for one input; an id has room for {MOST_OUTPUTS}")
@@ -96,7 +96,7 @@ def answer(service: str, view: View, item: Item, event: Event[Any], state: Any, 
         if kind in view.opens:
             effect = view.opens[kind]
             row = (view.name, effect.name, effect.identify(payload), view.id.partition, key.decode(), id)
-            opened.append((*row, value.decode(), correlation, span, time_ms, 1))
+            opened.append((*row, value.decode(), correlation, span, time_ms))
         if kind in view.closes:
             closed += [(view.name, effect.name, effect.identify(payload)) for effect in view.closes[kind]]
     if item.fired is not None and due_times(view.aggregate, state).get(item.fired.name) == in_ms(item.fired.due):

@@ -56,6 +56,7 @@ class Batch:
     deadlines_gone: list[tuple[str, str, str]] = field(default_factory=list)
     deadlines_fired: list[tuple[str, str, str, int]] = field(default_factory=list)
     effects_opened: list[tuple[Any, ...]] = field(default_factory=list)
+    leased: int = 0
     effects_closed: list[tuple[str, str, str]] = field(default_factory=list)
     parked: list[tuple[str, int, int, str, str, int, str, bytes]] = field(default_factory=list)
     unparked: list[tuple[str, int, int]] = field(default_factory=list)

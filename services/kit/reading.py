@@ -155,7 +155,7 @@ class Reader:
             if route is not None and route.malformed is not None:
                 event.data = Malformed(error.body, error.faults)
                 item.decide = route.malformed
-            else:
+            elif route is not None:
                 item.error = ("schema", str(error)[:2000])
         except DecodeError as error:
             return self._undecodable(item, error)

@@ -32,7 +32,7 @@ from services.kit.deciding import Decider, claims_wanted, wanted
 from services.kit.door import Deadline, EffectResult
 from services.kit.effects import LEASE_MS, Attempt, Performer
 from services.kit.failures import Fatal, Fenced, Overtaken, TooManyUnexpected, Transient
-from services.kit.reading import Item, Reader, StoredRecord
+from services.kit.reading import DEAD_LETTER_SOURCE, Item, Reader, StoredRecord
 from services.kit.references import References
 from services.kit.relay import Relay
 from services.kit.settings import Settings
@@ -81,7 +81,8 @@ class Runner:
         self._storing: asyncio.Task[None] | None = None
         self._fetch: asyncio.Task[dict[TopicPartition, list[Any]]] | None = None
         self._results: list[Item] = []
-        self._awaited: dict[tuple[TaskId, str], bool] = {}
+        self._awaited: set[tuple[TaskId, str]] = set()
+        self._reserved = 0
         self._next_due: int | None = None
         self._next_effect: int | None = None
         self._read_past: dict[tuple[str, int], int] = {}
@@ -179,17 +180,34 @@ class Runner:
                 )
             else:
                 consumer.subscribe(list(self._wiring.inlets), listener=_Listener(self, consumer))
+            pause = 0.2
             while not self._stopping:
-                if self._reclaim:
-                    await self._take_over(consumer)
-                else:
-                    await self._turn(consumer)
+                try:
+                    if self._reclaim:
+                        await self._take_over(consumer)
+                    else:
+                        await self._turn(consumer)
+                        pause = 0.2
+                except Transient as failure:
+                    pause = min(pause * 2, 10.0)
+                    await self._wait_out(consumer, failure, pause * random.uniform(0.7, 1.3))
             await self._finish_storing()
             if self._relay.confirmed:
                 await self._flush()
         finally:
             await self._drop_everything()
             await asyncio.wait_for(consumer.stop(), 15)
+
+    async def _wait_out(self, consumer: AIOKafkaConsumer, failure: Transient, seconds: float) -> None:
+        """The database can't do it now: hold the partitions still, stay in the group, and start over a little later."""
+        metrics.TRANSIENT.labels(self._name).inc()
+        log.warning("waiting for the database", error=str(failure), pause_s=round(seconds, 1))
+        self._reclaim, self.ready = True, False
+        await self._drop_everything()
+        consumer.pause(*consumer.assignment())
+        await consumer.getmany(timeout_ms=0)
+        await asyncio.sleep(seconds)
+        self.last_turn = time.monotonic()
 
     def revoked(self, consumer: AIOKafkaConsumer) -> None:
         """The group takes partitions away: stop deciding for them."""
@@ -233,7 +251,7 @@ class Runner:
             self._tasks[task] = Task(epoch, self._settings.cache_entries, parked=claimed.parked.get(task, {}))
         self._positions.update({place: offset for place, (offset, _) in claimed.positions.items()})
         self._relay.publish(claimed.unsent)
-        self._awaited = {(task, key): False for task, keys in claimed.parked.items() for key in keys}
+        self._awaited = {(task, key) for task, keys in claimed.parked.items() for key in keys}
         self._next_due = await self._database.run(self._store.next_due, list(self._tasks))
         self._next_effect = 0
         self._reclaim = generation != self._assignments
@@ -261,6 +279,7 @@ class Runner:
 
     async def _drop_everything(self) -> None:
         """Forget what is in memory and under way; what counts is in the database."""
+        self._reserved = 0
         fetch, self._fetch = self._fetch, None
         storing, self._storing = self._storing, None
         for task in (fetch, storing):
@@ -351,11 +370,11 @@ class Runner:
             self._results.clear()
         if self._awaited:
             await self._finish_storing()
-            awaited, self._awaited = self._awaited, {}
-            for (task, key), expired in awaited.items():
-                rows = await self._database.run(self._store.parked, task, key)
-                records = [StoredRecord(*record) for _, _, _, record in rows]
-                items += self._reader.unpark(task, records, expired=expired)
+            awaited, self._awaited = self._awaited, set()
+            patience = self._clock.now_ms() - self._settings.park_hours * 3_600_000
+            for task, key in sorted(awaited):
+                for _, _, since, record in await self._database.run(self._store.parked, task, key):
+                    items += self._reader.unpark(task, [StoredRecord(*record)], expired=since < patience)
         items += await self._due(consumer)
         await self._poll_effects()
         await self._look_for_parked()
@@ -365,10 +384,9 @@ class Runner:
         """Load what the items need behind the batch that is being stored, then decide and store them."""
         keys = wanted(items, self._tasks)
         claims = self._claims_wanted(items)
-        idents = [
-            (i.event.source, i.event.id) for i in items if i.event is not None and i.known and i.redrives is not None
-        ]
-        idents += [("dead-letter", item.redrives) for item in items if item.redrives is not None]
+        # What comes out of the database or round again may have been taken in before; fresh records hardly ever were.
+        again = [item for item in items if item.parked or item.redrives is not None]
+        idents = _idents(again) if again else []
         loading = self._load(keys, claims, idents) if keys or claims or idents else None
         await self._finish_storing()
         holders: dict[str, dict[str, str]] = {}
@@ -407,8 +425,9 @@ class Runner:
     ) -> None:
         """Decide and start storing; the database's work is queued before anything else can be."""
         batch = self._decide(items, holders, seen)
-        future = self._database.submit(self._store.store, batch, self._take_confirmed())
-        self._storing = asyncio.create_task(self._stored(items, batch, future), name="store")
+        confirmed = self._take_confirmed()
+        future = self._database.submit(self._store.store, batch, confirmed)
+        self._storing = asyncio.create_task(self._stored(items, batch, future, confirmed), name="store")
 
     def _decide(
         self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[int, int]]
@@ -420,7 +439,17 @@ class Runner:
     def _place(self, batch: Batch) -> None:
         for place, (_, after) in batch.positions.items():
             batch.positions[place] = (self._positions[place], after)
-        batch.effects_opened = [(*row, self._clock.now_ms() + LEASE_MS) for row in batch.effects_opened]
+        if batch.effects_opened:
+            self._lease(batch)
+
+    def _lease(self, batch: Batch) -> None:
+        """First attempts are recorded with the effects, as many as there is room for; the others wait in their rows."""
+        room = max(0, self._performer.room - self._reserved)
+        lease = self._clock.now_ms() + LEASE_MS
+        rows = batch.effects_opened
+        batch.effects_opened = [(*row, 1, lease) for row in rows[:room]] + [(*row, 0, 0) for row in rows[room:]]
+        batch.leased = min(room, len(rows))
+        self._reserved += batch.leased
 
     def _take_confirmed(self) -> list[int]:
         confirmed, self._relay.confirmed = self._relay.confirmed, []
@@ -431,7 +460,7 @@ class Runner:
         if storing is not None:
             await storing
 
-    async def _stored(self, items: list[Item], batch: Batch, future: Any) -> None:
+    async def _stored(self, items: list[Item], batch: Batch, future: Any, confirmed: list[int]) -> None:
         """Wait for the commit, then let the outside know; what can't be committed as it is gets decided again."""
         started = time.perf_counter()
         try:
@@ -439,9 +468,11 @@ class Runner:
         except (Fenced, Transient):
             raise
         except Overtaken:
+            self._relay.confirmed += confirmed
             await self._again(items, batch)
             return
         except Exception as failure:
+            self._relay.confirmed += confirmed
             await self._bisect(items, batch, failure)
             return
         metrics.BATCH_SECONDS.labels(self._name).observe(time.perf_counter() - started)
@@ -454,7 +485,7 @@ class Runner:
             holders, seen = await self._look_up(items)
             batch = self._decide(items, holders, seen)
             try:
-                seqs = await self._database.run(self._store.store, batch, self._take_confirmed())
+                seqs = await self._database.run(self._store.store, batch, [])
             except Overtaken:
                 log.debug("overtaken again", attempt=attempt)
                 continue
@@ -471,9 +502,7 @@ class Runner:
         self, items: list[Item]
     ) -> tuple[dict[str, dict[str, str]], dict[tuple[str, str], tuple[int, int]]]:
         keys = wanted(items, self._tasks)
-        idents = [(item.event.source, item.event.id) for item in items if item.event is not None and item.known]
-        idents += [("dead-letter", item.redrives) for item in items if item.redrives is not None]
-        states, holders, seen = await self._load(keys, self._claims_wanted(items), idents)
+        states, holders, seen = await self._load(keys, self._claims_wanted(items), _idents(items))
         self._remember(keys, states)
         return holders, seen
 
@@ -503,6 +532,7 @@ class Runner:
 
     def _forget_states(self, batch: Batch) -> None:
         """What a batch that was not committed changed in memory."""
+        self._reserved -= batch.leased
         for name, entries in batch.states.items():
             for task, owned in self._tasks.items():
                 if task.aggregate == name:
@@ -542,7 +572,7 @@ class Runner:
             self._effects_opened(batch)
         for task, key in batch.awaited:
             if key in self._tasks[task].parked:
-                self._awaited[task, key] = False
+                self._awaited.add((task, key))
         for owned in self._tasks.values():
             owned.trim()
         self._collect_garbage()
@@ -566,10 +596,10 @@ class Runner:
 
     async def _due(self, consumer: AIOKafkaConsumer) -> list[Item]:
         """Deadlines whose tasks have read past them on all their topics: what came in time is applied before."""
-        self._note_progress(consumer)
         now = self._clock.now_ms()
         if self._next_due is None or self._next_due > now:
             return []
+        self._note_progress(consumer)
         horizons = {}
         for task in self._tasks:
             topics = self._wiring.topics_of(task.aggregate)
@@ -612,6 +642,7 @@ class Runner:
     def _effects_opened(self, batch: Batch) -> None:
         closed = set(batch.effects_closed)
         attempts = []
+        self._reserved -= batch.leased
         for (
             aggregate,
             name,
@@ -626,14 +657,13 @@ class Runner:
             count,
             _,
         ) in batch.effects_opened:
-            if (aggregate, name, id) not in closed:
+            if count and (aggregate, name, id) not in closed:
                 task = TaskId(aggregate, partition)
                 attempts.append(Attempt(task, name, id, key, event_id, payload, correlation, trace, time_ms, count))
         due = self._clock.now_ms() + LEASE_MS
         self._next_effect = due if self._next_effect is None else min(self._next_effect, due)
-        if self._performer.room < len(attempts):
-            # Those for which there is no room are found in the database again when some is.
-            self._next_effect = self._clock.now_ms()
+        if batch.leased < len(batch.effects_opened):
+            self._next_effect = 0
         self._performer.perform(attempts)
 
     async def _poll_effects(self) -> None:
@@ -691,7 +721,7 @@ class Runner:
         if any(owned.parked for owned in self._tasks.values()):
             await self._finish_storing()
             rows = await self._database.run(self._store.parked_since, list(self._tasks), before, 500)
-            self._awaited.update({place: True for place in rows})
+            self._awaited.update(rows)
 
     # Telling how it goes
 
@@ -735,6 +765,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         self._runner.assigned(self._consumer)
+
+
+def _idents(items: Sequence[Item]) -> list[tuple[str, str]]:
+    """What the inbox may know of items: their sources and ids, and those of the dead letters they were."""
+    idents = [(item.event.source, item.event.id) for item in items if item.event is not None and item.known]
+    return idents + [(DEAD_LETTER_SOURCE, item.redrives) for item in items if item.redrives is not None]
 
 
 async def _commit_quietly(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
