@@ -195,8 +195,7 @@ class _Round:
         event = item.event
         assert event is not None
         if asides.waits(batch, item, task):
-            if not item.parked:
-                asides.park(batch, item, task, "an earlier input of this key on this topic waits", self.now_ms)
+            self._defer(view, item, "an earlier input of this key on this topic waits")
             return
         if item.fired is not None and not self._still_due(view, item, event):
             return
@@ -267,7 +266,10 @@ class _Round:
         return False
 
     def _not_applied(self, view: View, item: Item, failure: Exception) -> None:
-        if isinstance(failure, Early):
+        if item.record is None:
+            # A deadline or an effect's result can be neither parked nor a dead letter.
+            self.fail(item, view.task, failure)
+        elif isinstance(failure, Early):
             self._defer(view, item, failure.text)
         elif isinstance(failure, Invalid):
             self._take_in(item, DEAD)

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from services.kit import relay, runner, store
+from services.kit import relay, runner
 from services.kit.batch import Batch, Message, Target, TaskId
 from services.kit.database import PostgresDatabase, SqliteDatabase
 from services.kit.failures import Transient

@@ -324,11 +324,10 @@ class History:
         topics = Topics(self.bootstrap_servers)
         read = topics.read((*self.inputs, f"{self.name}.events", f"{self.name}.dead-letters"))
         judge = _Judge(self, read)
-        found = [
+        return [
             *judge.acknowledged(), *judge.repeats(), *judge.effects(), *judge.order(), *judge.dead_letters(),
             *judge.letters(), *judge.state(), *judge.names(),
         ]  # fmt: skip
-        return found
 
 
 class _Judge:
@@ -449,7 +448,7 @@ class _Judge:
         return _most(found)
 
     def dead_letters(self) -> list[str]:
-        """Exactly one dead letter for each poison, with original bytes, coordinates and reason; none for anything else."""
+        """One dead letter for each poison, with original bytes, coordinates and reason; none for anything else."""
         found = []
         by_place: dict[Place, list[Stored]] = defaultdict(list)
         for letter in self._dead.values():
@@ -475,7 +474,7 @@ class _Judge:
         return _most(found)
 
     def letters(self) -> list[str]:
-        """Every letter asked for was written and told of exactly once; written once where nothing crashed in between."""
+        """Every letter asked for was written, and told of exactly once; written once where nothing crashed."""
         queued = Counter(o.body["letter_id"] for o in self._outputs.values() if o.kind == "ledger.letter_queued.v1")
         told = Counter(o.body["letter_id"] for o in self._outputs.values() if o.kind == "ledger.letter_sent.v1")
         path = self._history.letters

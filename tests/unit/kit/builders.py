@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import marshal
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from schemas.codec import to_binary
 from schemas.envelope import Event, Payload
 from services.kit.asides import Limits
-from services.kit.batch import Batch, Message, TaskId
+from services.kit.batch import Batch, TaskId
 from services.kit.deciding import Decider
 from services.kit.partitioning import partition_of
 from services.kit.reading import Item, Reader, StoredRecord
@@ -66,10 +67,15 @@ class Out:
 
 
 class Desk:
-    """The ledger's reader and decider with all tasks owned. What a batch took in is remembered, as the inbox would."""
+    """The ledger's reader and decider with all tasks owned. What a batch took in is remembered, as the inbox would.
 
-    def __init__(self, *, park_limit: int = 100, unexpected: int = 5) -> None:
-        self.wiring = wire(build(), catalogue())
+    `account` replaces parts of the ledger's first aggregate.
+    """
+
+    def __init__(self, *, park_limit: int = 100, unexpected: int = 5, **account: Any) -> None:
+        service = build()
+        first, *others = service.aggregates
+        self.wiring = wire(replace(service, aggregates=(replace(first, **account), *others)), catalogue())
         self.tasks = {
             TaskId(name, number): Task(1, 1000) for name in self.wiring.aggregates for number in range(PARTITIONS)
         }
@@ -140,8 +146,6 @@ class Desk:
 
     def unpark(self, key: str = "a1", *, expired: bool = False) -> Batch:
         """Try what is parked under a key once more."""
-        import marshal
-
         task = self.task(key)
         rows = [marshal.loads(row[7]) for _, row in sorted(self.parked.items()) if row[4] == key]
         return self.decide(self.reader.unpark(task, [StoredRecord(*row) for row in rows], expired=expired))
@@ -161,7 +165,7 @@ def sent(batch: Batch) -> list[Out]:
     return [
         Out(target.topic, target.partition, key, value, dict(headers))
         for (_, target), messages in batch.packs.items()
-        for key, value, headers in _messages(messages)
+        for key, value, headers in messages
     ]
 
 
@@ -175,10 +179,6 @@ def dead(batch: Batch) -> list[Out]:
 
 def reasons(batch: Batch) -> list[str]:
     return [one.text("kouan_reason") for one in dead(batch)]
-
-
-def _messages(messages: list[Message]) -> list[Message]:
-    return messages
 
 
 def opened(key: str = "a1", name: str | None = None) -> AccountRequested:
