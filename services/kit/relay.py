@@ -64,9 +64,12 @@ class Relay:
             self._queues.setdefault(pack.target, deque()).append((seq, pack))
             self.unsent += len(pack.messages)
             if pack.target not in self._senders:
-                sender = asyncio.create_task(self._send(pack.target), name=f"relay to {pack.target}")
-                self._senders[pack.target] = sender
-                sender.add_done_callback(partial(self._sender_ended, pack.target))
+                self._start(pack.target)
+
+    def _start(self, target: Target) -> None:
+        sender = asyncio.create_task(self._send(target), name=f"relay to {target}")
+        self._senders[target] = sender
+        sender.add_done_callback(partial(self._sender_ended, target))
 
     async def room(self, most: int) -> None:
         """Wait until no more than so many messages are unsent."""
@@ -75,7 +78,14 @@ class Relay:
             await self._room.wait()
 
     def _sender_ended(self, target: Target, sender: asyncio.Task[None]) -> None:
-        self._senders.pop(target, None)
+        """Make room for the next sender of a target. Between the end of a task and this call, rows may have come for
+        which `publish` took the ended one as still at work.
+        """
+        if self._senders.get(target) is not sender:
+            return
+        del self._senders[target]
+        if self._queues.get(target):
+            self._start(target)
 
     async def _send(self, target: Target) -> None:
         """Send what is queued for one target, each row until the broker has confirmed it, however long that takes."""
