@@ -45,6 +45,7 @@ log = structlog.get_logger()
 _MOST_UNSENT = 20_000
 _POLL_MS = 1000
 _FLUSH_AFTER = 0.2
+_GATHER = 0.05
 _PARK_CHECK = 60.0
 _TELEMETRY = 5.0
 _BATCHES_BETWEEN_COLLECTIONS = 50
@@ -83,6 +84,7 @@ class Runner:
         self._results: list[Item] = []
         self._awaited: set[tuple[TaskId, str]] = set()
         self._reserved = 0
+        self._redecided = 0
         self._next_due: int | None = None
         self._next_effect: int | None = None
         self._read_past: dict[tuple[str, int], int] = {}
@@ -321,8 +323,12 @@ class Runner:
 
     async def _wait_for_work(self) -> None:
         assert self._fetch is not None
-        if self._fetch.done() or self._results or self._awaited:
+        if self._fetch.done() or self._awaited:
             await asyncio.sleep(0)
+            return
+        if self._results:
+            # A transaction for each would cost more than the mail did: those that end soon after come along.
+            await asyncio.wait({self._fetch}, timeout=_GATHER)
             return
         waits: set[asyncio.Future[Any]] = {self._fetch, asyncio.ensure_future(self._wake.wait())}
         if self._storing is not None:
@@ -382,17 +388,25 @@ class Runner:
 
     async def _pipeline(self, items: list[Item]) -> None:
         """Load what the items need behind the batch that is being stored, then decide and store them."""
+        # Nowhere else: whatever is let go later than this would be missing when the items are decided.
+        for owned in self._tasks.values():
+            owned.trim()
         keys = wanted(items, self._tasks)
         claims = self._claims_wanted(items)
         # What comes out of the database or round again may have been taken in before; fresh records hardly ever were.
         again = [item for item in items if item.parked or item.redrives is not None]
         idents = _idents(again) if again else []
         loading = self._load(keys, claims, idents) if keys or claims or idents else None
+        redecided = self._redecided
         await self._finish_storing()
         holders: dict[str, dict[str, str]] = {}
         seen: dict[tuple[str, str], tuple[int, int]] = {}
         if loading is not None:
             states, holders, seen = await loading
+            if redecided != self._redecided:
+                # It was read before the batch in front of this one was really stored.
+                keys = wanted(items, self._tasks)
+                states, holders, seen = await self._load(keys, claims, idents)
             self._remember(keys, states)
         if self._reclaim:
             return
@@ -523,8 +537,10 @@ class Runner:
             part = self._decide(half, holders, seen)
             try:
                 seqs = await self._database.run(self._store.store, part, [])
-            except (Fenced, Transient, Overtaken):
+            except (Fenced, Transient):
                 raise
+            except Overtaken as overtaken:
+                raise Transient(f"overtaken while a batch was halved: {overtaken}") from overtaken
             except Exception as deeper:
                 await self._bisect(half, part, deeper)
             else:
@@ -532,24 +548,18 @@ class Runner:
 
     def _forget_states(self, batch: Batch) -> None:
         """What a batch that was not committed changed in memory."""
+        self._redecided += 1
         self._reserved -= batch.leased
         for name, entries in batch.states.items():
             for task, owned in self._tasks.items():
                 if task.aggregate == name:
                     for key in entries:
                         owned.cache.pop(key, None)
-        for topic, _, _, aggregate, key, _, _, _ in batch.parked:
-            for task, owned in self._tasks.items():
-                if task.aggregate == aggregate and key in owned.parked:
-                    counts = owned.parked[key]
-                    counts[topic] = counts.get(topic, 0) - 1
-                    if counts[topic] <= 0:
-                        del counts[topic]
-                    if not counts:
-                        del owned.parked[key]
-        if batch.unparked:
-            # Rare enough not to keep books: everything is read again.
-            raise Fenced("parked inputs were decided in a batch that has to be decided again")
+        for (task, key), counts in batch.parked_before.items():
+            if counts:
+                self._tasks[task].parked[key] = dict(counts)
+            else:
+                self._tasks[task].parked.pop(key, None)
 
     def _committed(self, items: list[Item], batch: Batch, seqs: list[int]) -> None:
         """The batch is in the database: positions move, packs go out, effects begin."""
@@ -573,8 +583,6 @@ class Runner:
         for task, key in batch.awaited:
             if key in self._tasks[task].parked:
                 self._awaited.add((task, key))
-        for owned in self._tasks.values():
-            owned.trim()
         self._collect_garbage()
 
     def _collect_garbage(self) -> None:
