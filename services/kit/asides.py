@@ -104,6 +104,7 @@ def park(batch: Batch, item: Item, task: Task, reason: str, now_ms: int) -> None
     record, event = item.record, item.event
     assert record is not None
     assert event is not None
+    _remember(batch, item, task, event.subject)
     packed = marshal.dumps(StoredRecord.packed(record), MARSHAL)
     batch.parked.append(
         (record.topic, record.partition, record.offset, item.task.aggregate, event.subject, now_ms, reason, packed)
@@ -118,6 +119,7 @@ def unpark(batch: Batch, item: Item, task: Task) -> None:
     record, event = item.record, item.event
     assert record is not None
     assert event is not None
+    _remember(batch, item, task, event.subject)
     batch.unparked.append((record.topic, record.partition, record.offset))
     counts = task.parked[event.subject]
     counts[record.topic] -= 1
@@ -125,6 +127,12 @@ def unpark(batch: Batch, item: Item, task: Task) -> None:
         del counts[record.topic]
     if not counts:
         del task.parked[event.subject]
+
+
+def _remember(batch: Batch, item: Item, task: Task, key: str) -> None:
+    """How many waited under a key before this batch, should it have to be decided again."""
+    if (item.task, key) not in batch.parked_before:
+        batch.parked_before[item.task, key] = dict(task.parked.get(key, {}))
 
 
 def waits(batch: Batch, item: Item, task: Task) -> bool:

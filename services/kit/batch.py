@@ -60,6 +60,7 @@ class Batch:
     effects_closed: list[tuple[str, str, str]] = field(default_factory=list)
     parked: list[tuple[str, int, int, str, str, int, str, bytes]] = field(default_factory=list)
     unparked: list[tuple[str, int, int]] = field(default_factory=list)
+    parked_before: dict[tuple[TaskId, str], dict[str, int]] = field(default_factory=dict)
     claims_made: list[tuple[str, str, str]] = field(default_factory=list)
     claims_freed: list[tuple[str, str]] = field(default_factory=list)
     applied: int = 0

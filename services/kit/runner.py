@@ -399,14 +399,14 @@ class Runner:
         loading = self._load(keys, claims, idents) if keys or claims or idents else None
         redecided = self._redecided
         await self._finish_storing()
+        if redecided != self._redecided:
+            # What was loaded stood there before the batch in front of this one was really stored.
+            keys = wanted(items, self._tasks)
+            loading = self._load(keys, claims, idents) if keys or claims or idents else None
         holders: dict[str, dict[str, str]] = {}
         seen: dict[tuple[str, str], tuple[int, int]] = {}
         if loading is not None:
             states, holders, seen = await loading
-            if redecided != self._redecided:
-                # It was read before the batch in front of this one was really stored.
-                keys = wanted(items, self._tasks)
-                states, holders, seen = await self._load(keys, claims, idents)
             self._remember(keys, states)
         if self._reclaim:
             return

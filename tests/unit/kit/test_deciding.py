@@ -1,4 +1,4 @@
-"""What becomes of an input: given a desk with some history, when records come in, then this is what the batch writes."""
+"""What becomes of an input: given a desk with a history, when records come in, then this is what a batch writes."""
 
 from __future__ import annotations
 
