@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import case, publish, topics, worker
+from services.cli import case, publish, rebuild, topics, worker
 
 app = typer.Typer(
     name="kouan",
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.add_typer(topics.commands, name="topics")
 app.command("publish")(publish.publish)
 app.command("case")(case.show)
+app.command("rebuild")(rebuild.rebuild)
 app.command("worker")(worker.work)
 
 

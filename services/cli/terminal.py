@@ -26,6 +26,7 @@ class Exit(IntEnum):
     CONFLICT = 3
     BROKER = 4
     UNKNOWN_CASE = 5
+    BUSY = 6
 
 
 BootstrapServers = Annotated[

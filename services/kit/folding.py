@@ -1,0 +1,382 @@
+"""Folding a service's record topic with `evolve` into the state tables of a new database.
+
+Decoding and folding happen on the caller's thread; what is called `look_up`, `write` and `settle` talks to the database
+and runs on its thread. States that are not at hand are in the new database, so that memory stays bounded however many
+keys there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+from schemas.envelope import Payload, payload_class
+from services.kit.answering import in_ms
+from services.kit.database import Database
+from services.kit.door import Aggregate, Effect
+from services.kit.failures import Fatal
+from services.kit.partitioning import partition_of
+from services.kit.store import StateTable, dumps, table_of, wrap
+from services.kit.tables import Claim, DeadlineRow, EffectRow
+from services.kit.wiring import Wiring
+from topics.definition import Topic
+
+MOST_STATES = 200_000
+"""States of one aggregate in memory at the most; the others wait in the new database."""
+
+_ROWS = 5_000
+"""Rows in one statement at the most."""
+
+EffectIdent = tuple[str, str, str]
+
+
+class TopicRecord(Protocol):
+    """A record of the topic, as the consumer gives it or as the outbox holds it."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class States:
+    """The states of one aggregate at hand, those among them that the database does not hold as they are now, and those
+    that it holds at all."""
+
+    def __init__(self, aggregate: Aggregate, database: Database) -> None:
+        self.aggregate = aggregate
+        self.rows = StateTable(aggregate, database)
+        self.at_hand: dict[str, Any] = {}
+        self.changed: dict[str, None] = {}
+        self.stored: set[str] = set()
+        self.elsewhere = False
+
+    def rows_to_write(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """Rows of states that are new to the database, and of those that changed since it took them."""
+        new: list[tuple[Any, ...]] = []
+        changed: list[tuple[Any, ...]] = []
+        values = self.rows.values
+        for key in self.changed:
+            # Versions count transactions of a worker, of which there was none yet.
+            row = (key, 1, *values(self.at_hand[key]))
+            (changed if key in self.stored else new).append(row)
+        return new, changed
+
+    def keep(self, most: int) -> None:
+        """All is written: forget the states that came first, until as many remain as may."""
+        self.stored.update(self.changed)
+        self.changed.clear()
+        for key in list(islice(self.at_hand, max(0, len(self.at_hand) - most))):
+            del self.at_hand[key]
+            self.stored.discard(key)
+
+
+class Taker(NamedTuple):
+    """What one aggregate does with one type of payload."""
+
+    states: States
+    owns: Callable[[Any], bool]
+    evolve: Callable[[Any, Any], Any] | None
+    opens: Effect | None
+    closes: tuple[Effect, ...]
+
+
+class Reading(NamedTuple):
+    """How records of one event type are read and who takes them."""
+
+    validate: Callable[[bytes], Any]
+    takers: tuple[Taker, ...]
+
+
+Step = tuple[str, tuple[Taker, ...], str, Any, TopicRecord]
+"""One event that somebody takes: id, takers, key, payload, record. A plain tuple, because there are millions."""
+
+
+@dataclass(slots=True)
+class Portion:
+    """Events read together: their ids, what of them is to be folded, and the keys whose states are not at hand."""
+
+    number: int
+    ids: list[str] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    absent: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Found(NamedTuple):
+    """What the new database knows of a portion: ids that came before, and states by aggregate and key."""
+
+    repeats: frozenset[str]
+    states: dict[str, dict[str, Any]]
+
+
+class Fold:
+    """The fold of one service's record topic, and what was counted on the way.
+
+    `events` are the service's own records, repeats among them; `repeats` those that came before under the same id;
+    `others` its events that change no state; `strangers` the records that other sources wrote, which nobody may.
+    """
+
+    def __init__(self, wiring: Wiring, topic: Topic, database: Database, most_states: int = MOST_STATES) -> None:
+        self._topic = topic
+        self._source = wiring.source.encode()
+        self._database = database
+        self._most = most_states
+        self._partitions = wiring.partitions
+        self._portions = 0
+        self.states = [States(aggregate, database) for aggregate in wiring.service.aggregates]
+        self.effects: dict[EffectIdent, tuple[Any, ...]] = {}
+        self.events = self.repeats = self.others = self.strangers = 0
+        _check_effects(wiring, topic)
+        self._readings = dict(self._readings_of(wiring))
+        rows = database.rows
+        self._note = f"INSERT INTO rebuild_seen (id, portion) SELECT c0, c1 FROM {rows('text', 'bigint')} WHERE true"
+        self._note += " ON CONFLICT DO NOTHING"
+        self._noted = f"SELECT id FROM rebuild_seen WHERE portion < ? AND id IN (SELECT c0 FROM {rows('text')})"
+
+    def _readings_of(self, wiring: Wiring) -> Iterable[tuple[bytes, Reading]]:
+        for kind in self._topic.events:
+            cls = payload_class(kind)
+            if cls is None:
+                raise Fatal(f"{self._topic.name} carries {kind}, which no payload class has as its TYPE")
+            takers = tuple(
+                Taker(
+                    states,
+                    one.owns,
+                    one.evolve if cls in one.records else None,
+                    wiring.opens[one.name].get(cls),
+                    wiring.closes[one.name].get(cls, ()),
+                )
+                for states, one in ((states, states.aggregate) for states in self.states)
+                if cls in one.records or cls in wiring.opens[one.name] or cls in wiring.closes[one.name]
+            )
+            if takers:
+                yield kind.encode(), Reading(cls.__pydantic_validator__.validate_json, takers)
+
+    # Decoding and folding
+
+    def read(self, records: Iterable[TopicRecord]) -> Portion:
+        """Decode records.
+
+        Raises:
+            Fatal: an event of the service itself can't be read with this release's contracts.
+        """
+        portion = Portion(self._portions)
+        self._portions += 1
+        source, readings, strangers = self._source, self._readings, 0
+        ids, steps = portion.ids, portion.steps
+        for record in records:
+            named = dict(record.headers)
+            if named.get("ce_source") != source or "ce_id" not in named:
+                strangers += 1
+                continue
+            id = named["ce_id"].decode()
+            ids.append(id)
+            reading = readings.get(named.get("ce_type", b""))
+            if reading is None:
+                continue
+            try:
+                payload = reading.validate(record.value or b"")
+                steps.append((id, reading.takers, (record.key or b"").decode(), payload, record))
+            except ValueError as error:
+                raise Fatal(
+                    f"{self._place(record)}, {named['ce_type'].decode()} {id}, does not fit the contracts of this "
+                    f"release: {error}. Rebuild with a release that reads all that stands on {self._topic.name}"
+                ) from error
+        self.events += len(ids)
+        self.others += len(ids) - len(steps)
+        self.strangers += strangers
+        return portion
+
+    def note_absent(self, portion: Portion) -> None:
+        """Note which states the portion needs that are not at hand now and may be in the database."""
+        for states in self.states:
+            if states.elsewhere:
+                at_hand = states.at_hand
+                keys = {
+                    key: None
+                    for _, takers, key, _, _ in portion.steps
+                    if key not in at_hand and any(taker.states is states for taker in takers)
+                }
+                if keys:
+                    portion.absent[states.aggregate.name] = list(keys)
+
+    def apply(self, portion: Portion, found: Found) -> None:
+        """Fold a portion, leaving out what came before.
+
+        Raises:
+            Fatal: `evolve` does not take what the topic holds.
+        """
+        for states in self.states:
+            loaded = found.states.get(states.aggregate.name)
+            if loaded:
+                states.at_hand.update(loaded)
+                states.stored.update(loaded)
+        new = len(set(portion.ids))
+        if not found.repeats and new == len(portion.ids):
+            for step in portion.steps:
+                self._take(*step)
+            return
+        self.repeats += len(portion.ids) - new + len(found.repeats)
+        known = set(found.repeats)
+        for step in portion.steps:
+            if step[0] not in known:
+                known.add(step[0])
+                self._take(*step)
+
+    def _take(self, id: str, takers: tuple[Taker, ...], key: str, payload: Any, record: TopicRecord) -> None:
+        for states, owns, evolve, opens, closes in takers:
+            if not owns(payload):
+                continue
+            if evolve is not None:
+                try:
+                    states.at_hand[key] = evolve(states.at_hand.get(key), payload)
+                except Exception as error:
+                    raise Fatal(
+                        f"{self._place(record)}: {states.aggregate.name} {key!r} can't take {payload.TYPE} {id}: "
+                        f"{error!r}. Either events of this key are missing before it, or evolve changed since it was "
+                        "written"
+                    ) from error
+                states.changed[key] = None
+            if opens is not None:
+                self._open(states.aggregate.name, opens, id, key, payload, record)
+            for effect in closes:
+                self.effects.pop((states.aggregate.name, effect.name, effect.identify(payload)), None)
+
+    def _open(self, aggregate: str, effect: Effect, id: str, key: str, payload: Any, record: TopicRecord) -> None:
+        """The row of an effect as the kit writes it, but for its attempts: how many there were no topic tells."""
+        named = dict(record.headers)
+        effect_id = effect.identify(payload)
+        partition = partition_of(key.encode(), self._partitions[aggregate])
+        value = (record.value or b"").decode()
+        time_ms = in_ms(datetime.fromisoformat(named["ce_time"].decode()))
+        correlation, trace = named["ce_correlationid"].decode(), named["traceparent"].decode()
+        row = (aggregate, effect.name, effect_id, partition, key, id, value, correlation, trace, time_ms, 0, 0)
+        self.effects.setdefault((aggregate, effect.name, effect_id), row)
+
+    def _place(self, record: TopicRecord) -> str:
+        if record.offset < 0:
+            return f"{self._topic.name}[{record.partition}], not yet published"
+        return f"{self._topic.name}[{record.partition}]@{record.offset}"
+
+    # On the database's thread
+
+    def prepare(self) -> None:
+        """Make the place in which ids are remembered: a temporary table, because memory may not hold them all."""
+        self._database.execute("CREATE TEMPORARY TABLE rebuild_seen (id TEXT PRIMARY KEY, portion INTEGER NOT NULL)")
+
+    def look_up(self, portion: Portion) -> Found:
+        """Remember a portion's ids; returns those that were known, and the states that are not at hand."""
+        distinct = list(dict.fromkeys(portion.ids))
+        new = self._database.execute(self._note, (dumps([(id, portion.number) for id in distinct]),)) if distinct else 0
+        known: frozenset[str] = frozenset()
+        if new < len(distinct):
+            known = frozenset(id for (id,) in self._database.query(self._noted, (portion.number, wrap(distinct))))
+        loaded: dict[str, dict[str, Any]] = {}
+        for states in self.states:
+            keys = portion.absent.get(states.aggregate.name)
+            if keys:
+                entries = map(states.rows.entry, self._database.query(states.rows.select, (wrap(keys),)))
+                loaded[states.aggregate.name] = {key: entry.state for key, entry in entries}
+        return Found(known, loaded)
+
+    def write(self, states: States, new: Sequence[tuple[Any, ...]], changed: Sequence[tuple[Any, ...]]) -> None:
+        """Write state rows.
+
+        Raises:
+            Fatal: a key that should be new is there: it stands in several partitions, so its order is not known.
+        """
+        table = states.rows.table
+        insert = f"{self._database.insert(table)} ON CONFLICT DO NOTHING"
+        for rows in _sliced(new):
+            if self._database.execute(insert, (dumps(rows),)) < len(rows):
+                raise Fatal(
+                    f"keys of {states.aggregate.name} stand in several partitions of {self._topic.name}: in which "
+                    "order their events happened can't be told. Was the topic's number of partitions changed?"
+                )
+        upsert = self._database.upsert(table)
+        for rows in _sliced(changed):
+            self._database.execute(upsert, (dumps(rows),))
+
+    def settle(self) -> None:
+        """Write what follows from the final states, deadlines and claims, and the effects that are open."""
+        for states in self.states:
+            aggregate = states.aggregate
+            if aggregate.deadlines is not None or aggregate.claims is not None:
+                for page in self._pages(states):
+                    self._settle_page(aggregate, page)
+        insert = self._database.insert(table_of(EffectRow))
+        for rows in _sliced(list(self.effects.values())):
+            self._database.execute(insert, (dumps(rows),))
+
+    def _pages(self, states: States) -> Iterable[list[tuple[str, Any]]]:
+        columns = ", ".join(column.name for column in states.rows.table.columns)
+        select = f"SELECT {columns} FROM {states.rows.table.name} WHERE key > ? ORDER BY key LIMIT {_ROWS}"
+        after = ""
+        while page := self._database.query(select, (after,)):
+            yield [(key, entry.state) for key, entry in map(states.rows.entry, page)]
+            after = page[-1][0]
+
+    def _settle_page(self, aggregate: Aggregate, page: list[tuple[str, Any]]) -> None:
+        name, partitions = aggregate.name, self._partitions[aggregate.name]
+        if aggregate.deadlines is not None:
+            due = {
+                (key, one.name): (name, key, one.name, partition_of(key.encode(), partitions), in_ms(one.due))
+                for key, state in page
+                for one in aggregate.deadlines(state)
+            }
+            if due:
+                self._database.execute(self._database.insert(table_of(DeadlineRow)), (dumps(list(due.values())),))
+        if aggregate.claims is not None:
+            claims = [(name, text, key) for key, state in page for text in sorted(set(aggregate.claims(state)))]
+            if claims:
+                # Two states that claim the same are a difference: the database in use can hold one of them only.
+                self._database.execute(
+                    f"{self._database.insert(table_of(Claim))} ON CONFLICT DO NOTHING", (dumps(claims),)
+                )
+
+    # Memory
+
+    def begin(self, *, fresh: bool) -> None:
+        """What comes next has keys that never came before (`fresh`), or may have states in the database."""
+        for states in self.states:
+            states.elsewhere = not fresh
+
+    def overflowing(self) -> list[States]:
+        """Aggregates with more states at hand than there may be."""
+        return [states for states in self.states if len(states.at_hand) > self._most]
+
+    def hand_over(self, states: States, most: int) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """The rows to `write` of an aggregate; afterwards only `most` of its states are at hand."""
+        rows = states.rows_to_write()
+        states.keep(most)
+        states.elsewhere = True
+        return rows
+
+    @property
+    def half(self) -> int:
+        """How many states stay at hand when there were too many."""
+        return self._most // 2
+
+
+def _check_effects(wiring: Wiring, topic: Topic) -> None:
+    """Open effects can be found only if all that opens and closes them stands on the record topic."""
+    kinds: set[type[Payload]] = set()
+    for aggregate in wiring.service.aggregates:
+        for effect in aggregate.effects:
+            kinds |= {effect.opened_by, *effect.closed_by}
+    elsewhere = sorted(kind.TYPE for kind in kinds if kind.TYPE not in topic.events)
+    if elsewhere:
+        raise Fatal(f"effects are opened or closed by {', '.join(elsewhere)}, which {topic.name} does not carry")
+
+
+def _sliced(rows: Sequence[tuple[Any, ...]]) -> Iterable[Sequence[tuple[Any, ...]]]:
+    return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))

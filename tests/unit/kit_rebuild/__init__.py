@@ -1,0 +1,1 @@
+"""How a record topic is folded and how databases are compared."""
