@@ -617,6 +617,9 @@ class Runner:
         if not horizons:
             return []
         await self._finish_storing()
+        if self._awaited:
+            # What was just stored lets early inputs go on. They came before the deadline is looked at, so they go first.
+            return []
         rows = await self._database.run(self._store.due, horizons, self._settings.batch_size)
         items = [
             self._reader.deadline(task, key, name, Deadline(name, moment(due)), due)
