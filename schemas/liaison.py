@@ -14,7 +14,6 @@ from pydantic import AwareDatetime, Field, StringConstraints
 from schemas.directory import EmailAddress, EntryName, PersonRole
 from schemas.envelope import Model, Payload
 from schemas.values import (
-    REFERRAL_ID_PATTERN,
     BranchCode,
     Lane,
     LongText,
@@ -30,8 +29,11 @@ from schemas.values import (
 NoticeId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 """Id of one notice to one person: a UUID made from what the notice is about and whom it goes to."""
 
-FileKey = Annotated[str, StringConstraints(pattern=REFERRAL_ID_PATTERN)]
-"""Referral id, zone code or other key of what the notices of a file are about."""
+FileKey = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+"""Referral id, zone code or other key of what the notices of a file are about.
+
+Any key that an event can have: a referral may be rejected for the very form of its id, and its party is told so.
+"""
 
 NoticeText = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 """Text of a notice in one language: paragraphs parted by empty lines."""

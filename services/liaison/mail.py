@@ -20,6 +20,7 @@ from email.utils import format_datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 import aiosmtplib
 from jinja2 import Template
@@ -86,12 +87,14 @@ class Letter:
         mail["Subject"] = Header(_one_line(subject), "utf-8", header_name="Subject").encode()
         mail["Date"] = format_datetime(notice.occurred_at)
         mail["Message-ID"] = f"<{notice.notice_id}@{self._domain}>"
+        # A rejected referral may have any id, and headers hold ASCII alone.
+        file = quote(notice.file)
         # Mail programs then show all notices of one file as one conversation.
-        mail["References"] = f"<file.{notice.file}@{self._domain}>"
+        mail["References"] = f"<file.{file}@{self._domain}>"
         mail["Content-Language"] = "zh-CN, en"
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Kouan-Notice"] = notice.notice_id
-        mail["X-Kouan-File"] = notice.file
+        mail["X-Kouan-File"] = file
         for kind, text in (("plain", self.text(notice)), ("html", self.html(notice))):
             # Text travels with both signs at the end of a line (RFC 2046), also inside base64.
             mail.attach(MIMEText(text.replace("\n", "\r\n"), kind, "utf-8", policy=_POLICY))
