@@ -104,9 +104,9 @@ def retry_that_skips() -> None:
     """A batch that the database could not take for the moment is left behind."""
     whole = runner.Runner._stored
 
-    async def broken(self: runner.Runner, items: Any, batch: Batch, future: Any) -> None:
+    async def broken(self: runner.Runner, items: Any, batch: Batch, *arguments: Any) -> None:
         try:
-            await whole(self, items, batch, future)
+            await whole(self, items, batch, *arguments)
         except Transient:
             self._forget_states(batch)
 
