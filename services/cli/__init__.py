@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import case, publish, rebuild, topics, worker
+from services.cli import case, demo, publish, rebuild, topics, up, worker
 
 app = typer.Typer(
     name="kouan",
@@ -18,6 +18,8 @@ app.command("publish")(publish.publish)
 app.command("case")(case.show)
 app.command("rebuild")(rebuild.rebuild)
 app.command("worker")(worker.work)
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
 
 
 def main() -> None:
