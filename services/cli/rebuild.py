@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.terminal import DEFAULT_SERVERS, BootstrapServers, Exit, err, fail, out, quieten_clients
+from services.cli.terminal import DEFAULT_SERVERS, BootstrapServers, Exit, administering, err, fail, out
 from services.registry import SERVICES
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def _rebuilt(service: str, shown: int, servers: str) -> Report:
     from services.registry import build, load_contracts
     from topics.definition import load_catalogue
 
-    quieten_clients()
+    with administering(servers):
+        # Clients wait half a minute for a broker that is not there; this says so at once.
+        pass
     load_contracts()
     settings = Settings(bootstrap_servers=servers)
     try:

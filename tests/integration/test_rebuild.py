@@ -13,10 +13,13 @@ from threading import Event, Thread
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from services.cli import app
 from services.kit.comparing import ROW, Difference
 from services.kit.rebuild import NothingToCompare, Report, rebuild
 from services.kit.settings import Settings
+from services.registry import SERVICES
 from tests.support.history import Topics
 from tests.support.ledger import build, catalogue
 from tests.support.ledger.running import RunningLedger, running_ledger
@@ -177,6 +180,26 @@ def test_a_service_at_work_is_compared_at_one_moment(ledger: RunningLedger) -> N
         finally:
             stop.set()
             publishing.join()
+
+
+def test_the_command_ends_with_0_where_all_is_equal_and_with_1_where_not(
+    ledger: RunningLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger.worker():
+        publish(ledger)
+        ledger.must_be_right()
+    monkeypatch.setitem(SERVICES, ledger.name, "tests.support.ledger:build")
+    monkeypatch.setattr("services.registry.build", build)
+    monkeypatch.setattr("topics.definition.load_catalogue", lambda: catalogue(ledger.name))
+    environment = {"KOUAN_DATA_DIR": str(ledger.folder), "KOUAN_DATABASE_URL": ledger.database_url, "COLUMNS": "200"}
+    command = ["rebuild", ledger.name, "-b", ledger.bootstrap_servers]
+    equal = CliRunner().invoke(app, command, env=environment)
+    assert (equal.exit_code, "一致" in equal.stdout) == (0, True), equal.output
+    change(ledger, "UPDATE ledger_account SET letters = 99 WHERE key = 'a3'")
+    different = CliRunner().invoke(app, command, env=environment)
+    assert different.exit_code == 1
+    row = next(line for line in different.stdout.splitlines() if " a3 " in line)
+    assert row.split() == ["ledger_account", "a3", "letters", "99", "0"]
 
 
 def test_a_service_without_a_database_is_nothing_to_compare_with(ledger: RunningLedger) -> None:
