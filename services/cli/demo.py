@@ -68,6 +68,8 @@ def _run(folder: Path, data_dir: Path, *, stay: bool) -> bool:
         with started(stack, empty_topics=True):
             outcome = Run(stack, script, watcher).play()
             watcher.done()
+            # Bars that are still painted would paint over the tables.
+            progress.stop()
             _show(outcome, run_folder)
             if stay:
                 out().print(addresses(stack))
@@ -137,11 +139,10 @@ def _progress() -> Progress:
     console = err()
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
+        TextColumn("{task.description} [dim]{task.fields[note]}"),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from schemas.reference import CHINA_TIME
 
@@ -28,7 +28,11 @@ def moment(text: str, now: datetime) -> datetime:
     if match["minutes"]:
         return here.replace(microsecond=0) - timedelta(minutes=int(match["minutes"]))
     day = here.date() - timedelta(days=int(match["days"]))
-    then = datetime(day.year, day.month, day.day, int(match["hour"]), int(match["minute"]), tzinfo=CHINA_TIME)
+    try:
+        hour = time(int(match["hour"]), int(match["minute"]), tzinfo=CHINA_TIME)
+    except ValueError as error:
+        raise WrongTime(f"{text!r}: {error}") from error
+    then = datetime.combine(day, hour)
     if then > now:
         raise WrongTime(f"{text!r} is not over yet; times of the scenario lie in the past")
     return then

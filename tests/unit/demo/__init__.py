@@ -1,0 +1,1 @@
+"""The demo: its scenario, its people, its books."""
