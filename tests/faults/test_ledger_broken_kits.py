@@ -78,9 +78,11 @@ def found_after_a_crash(ledger: RunningLedger, kit: str, fault: str, seconds: fl
     else:
         publish(ledger)
     with struck:
-        if fault != "none" and not fault.startswith("refuse"):
+        if fault == "none" or fault.startswith("refuse"):
+            struck.wait_ready()
+        else:
             wait_for_end(struck, signal.SIGKILL)
-            ledger.worker("again", BROKEN, LEDGER_KIT=kit).start()
+            ledger.worker("again", BROKEN, LEDGER_KIT=kit).start().wait_ready()
         waiting = ledger.history.wait_until_quiet(seconds)
         found = waiting + ledger.history.check()
         if closing:

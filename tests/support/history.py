@@ -83,6 +83,7 @@ class Publisher:
             "linger.ms": 5,
             "message.max.bytes": 5_000_000,
             "message.timeout.ms": 30_000,
+            "log_level": 0,
         }
         self._producer = Producer({**defaults, **settings})
         self.sent: list[Sent] = []
@@ -211,18 +212,28 @@ class Database:
         self._url = url
         self._schema = schema
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """All rows of a query; none where the tables are not made yet."""
+    def connect(self) -> sqlite3.Connection | psycopg.Connection[tuple[Any, ...]] | None:
+        """A connection that only reads; None where the file is not made yet."""
+        if self._url.startswith("sqlite:///"):
+            path = Path(self._url.removeprefix("sqlite:///"))
+            if not path.exists():
+                return None
+            return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+        url = self._url.replace("postgresql+psycopg://", "postgresql://", 1)
+        return psycopg.connect(url, autocommit=True, options=f"-c search_path={self._schema}")
+
+    def query(
+        self, sql: str, connection: sqlite3.Connection | psycopg.Connection[tuple[Any, ...]] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """All rows of a query, on a connection that is given or on one of its own; none before the tables are made."""
+        if connection is None:
+            connection = self.connect()
+            if connection is None:
+                return []
+            with closing(connection):
+                return self.query(sql, connection)
         try:
-            if self._url.startswith("sqlite:///"):
-                path = Path(self._url.removeprefix("sqlite:///"))
-                if not path.exists():
-                    return []
-                with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
-                    return connection.execute(sql).fetchall()
-            url = self._url.replace("postgresql+psycopg://", "postgresql://", 1)
-            with psycopg.connect(url, options=f"-c search_path={self._schema}") as connection:
-                return connection.execute(sql.encode()).fetchall()
+            return connection.execute(sql).fetchall()  # type: ignore[call-overload]
         except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
             return []
 
@@ -237,10 +248,16 @@ class Database:
         }
 
 
+_WATCHED = """
+    SELECT 'position', topic, partition, next_offset FROM kit_position
+    UNION ALL SELECT 'epoch', aggregate, partition, epoch FROM kit_task
+"""
+
+
 class Watch:
     """Looks at stored positions and epochs all the time while a test runs: they may only grow."""
 
-    def __init__(self, database: Database, every: float = 0.05) -> None:
+    def __init__(self, database: Database, every: float = 0.01) -> None:
         self._database = database
         self._every = every
         self._stop = threading.Event()
@@ -257,16 +274,21 @@ class Watch:
         self._thread.join(10)
 
     def _look(self) -> None:
-        highest: dict[tuple[str, int], int] = {}
+        highest: dict[tuple[str, str, int], int] = {}
+        connection = None
         while not self._stop.wait(self._every):
-            rows = {("position", *place): offset for place, offset in self._database.positions().items()}
-            tasks = self._database.query("SELECT aggregate, partition, epoch FROM kit_task")
-            rows |= {("epoch", row[0], row[1]): row[2] for row in tasks}  # type: ignore[misc]
+            connection = connection or self._database.connect()
+            if connection is None:
+                continue
+            rows = self._database.query(_WATCHED, connection)
             self.samples += bool(rows)
-            for place, value in rows.items():
-                if value < highest.get(place, value):  # type: ignore[arg-type]
-                    self.fell.append(f"{place} went back from {highest[place]} to {value}")  # type: ignore[index]
-                highest[place] = value  # type: ignore[index]
+            for kind, name, partition, value in rows:
+                place = (kind, name, partition)
+                if value < highest.get(place, value):
+                    self.fell.append(f"{kind} of {name}[{partition}] went back from {highest[place]} to {value}")
+                highest[place] = value
+        if connection is not None:
+            connection.close()
 
 
 @dataclass(slots=True)
