@@ -71,6 +71,7 @@ class Performer:
         self._waiting: deque[Attempt] = deque()
         self._running: dict[tuple[str, str, str], asyncio.Task[None]] = {}
         self._held: set[tuple[str, str, str]] = set()
+        self._answered: set[tuple[str, str, str]] = set()
 
     @property
     def any(self) -> bool:
@@ -83,8 +84,14 @@ class Performer:
         return MOST_WAITING - len(self._waiting)
 
     def holds(self, ident: tuple[str, str, str]) -> bool:
-        """Whether an effect waits or runs here already."""
+        """Whether an effect waits or runs here already, or its result is not in the database yet."""
         return ident in self._held
+
+    def settled(self, ident: tuple[str, str, str]) -> None:
+        """The effect is closed in the database. Until then nobody may find its row and make it once more."""
+        self._answered.discard(ident)
+        if ident not in self._running:
+            self._held.discard(ident)
 
     def perform(self, attempts: Iterable[Attempt]) -> None:
         """Take recorded attempts over, as far as there is room; the rest stays in the database until its lease ends."""
@@ -104,6 +111,7 @@ class Performer:
             await asyncio.wait(running, timeout=5)
         self._running.clear()
         self._held.clear()
+        self._answered.clear()
 
     def _start(self) -> None:
         while self._waiting and len(self._running) < self._concurrency:
@@ -114,7 +122,8 @@ class Performer:
 
     def _ended(self, ident: tuple[str, str, str], task: asyncio.Task[None]) -> None:
         if self._running.pop(ident, None) is not None:
-            self._held.discard(ident)
+            if ident not in self._answered:
+                self._held.discard(ident)
             self._start()
 
     async def _attempt(self, attempt: Attempt) -> None:
@@ -146,6 +155,7 @@ class Performer:
             attempt.event_id,
             attempt.traceparent,
         )
+        self._answered.add(attempt.ident)
         self._on_result(attempt.task, attempt.name, EffectResult(attempt.id, outcome, attempt.attempts), event)
 
     async def _again(self, attempt: Attempt, reason: str) -> None:

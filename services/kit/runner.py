@@ -580,6 +580,8 @@ class Runner:
             self._next_due = earliest if self._next_due is None else min(self._next_due, earliest)
         if batch.effects_opened:
             self._effects_opened(batch)
+        for ident in batch.effects_closed:
+            self._performer.settled(ident)
         for task, key in batch.awaited:
             if key in self._tasks[task].parked:
                 self._awaited.add((task, key))
