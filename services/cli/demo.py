@@ -135,6 +135,7 @@ def _show(outcome: Outcome, folder: Path) -> None:
 
 def _progress() -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     console = err()
     columns = (
@@ -142,9 +143,13 @@ def _progress() -> Progress:
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.description} [dim]{task.fields[note]}"),
+        # Takes the width that is left, or a long title would leave none to the bar.
+        TextColumn(
+            "{task.description} [dim]{task.fields[note]}",
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
     )
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    return Progress(*columns, console=console, expand=True, disable=not console.is_terminal)
 
 
 class ProgressWatcher:

@@ -225,11 +225,11 @@ def addresses(stack: Stack) -> Table:
     table.add_row("Kafka", stack.broker.bootstrap_servers, "", "", stack.broker.origin)
     if stack.mail_server is not None:
         server = stack.mail_server
-        table.add_row("邮件 SMTP", f"{server.host}:{server.port} → {stack.mail_file}", str(server.pid), "", "")
+        table.add_row("邮件 SMTP", f"{server.host}:{server.port}", str(server.pid), "", "")
     for process in stack.workers:
         table.add_row(
             process.name,
-            f"http://127.0.0.1:{process.web_port}/metrics",
+            f"127.0.0.1:{process.web_port}/metrics",
             str(process.pid),
             f"{process.memory / 1024**2:.0f} MB",
             _state(process.alive, process.alive and process.ready),
