@@ -1,0 +1,238 @@
+"""All five services are killed and paused in the middle of thousands of cases, and nobody can tell from what they leave.
+
+One run is left in peace; what it comes to is held against what the scenario says must come of it. Every other run is
+held against that one: event for event, mail for mail, row for row. `KOUAN_TEST_REFERRALS` makes the scenario smaller.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.outcome import DEAD_LETTERS, Outcome, differences, read_outcome
+from tests.support.postgres import fresh_database
+from tests.support.scenario import PLACES, Scenario, build_scenario
+from tests.support.system import ALL_SERVICES, System, running_system, wait_until
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
+
+REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "5000"))
+CHUNKS = 25
+KILLED_AT = (0.2, 0.5, 0.8)
+"""Each service is killed when it has read these shares of its records."""
+SESSION_MS = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that was left in peace: what it came to, and how many records each service had to read."""
+
+    outcome: Outcome
+    records: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Scenario:
+    return build_scenario(REFERRALS)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(scenario: Scenario, tmp_path_factory: pytest.TempPathFactory, say: Any) -> Run:
+    with running_system(tmp_path_factory.mktemp("undisturbed"), directory=scenario.directory) as system:
+        started = time.monotonic()
+        publish(system, scenario)
+        system.settle()
+        outcome = outcome_of(system)
+        say("undisturbed", outcome, started)
+        return Run(outcome, {name: system.progress(name) for name in ALL_SERVICES})
+
+
+@pytest.fixture(scope="module")
+def say(request: pytest.FixtureRequest) -> Any:
+    """Prints the figures of a run, past the capture of output."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def figures(name: str, outcome: Outcome, started: float, **more: int) -> None:
+        repeats = sum(outcome.repeats.values())
+        told = ", ".join(f"{number} {what}" for what, number in more.items())
+        with capture.global_and_fixture_disabled():
+            print(  # noqa: T201 - figures are what this test is read for
+                f"\n{name}: {REFERRALS} referrals, {outcome.number} events, {repeats} repeats absorbed, "
+                f"{len(outcome.mails)} mails ({outcome.mails_repeated} repeated), {time.monotonic() - started:.0f} s"
+                f"{', ' if told else ''}{told}"
+            )
+
+    return figures
+
+
+def publish(system: System, scenario: Scenario) -> None:
+    for chunk in scenario.chunks(CHUNKS):
+        system.publisher.publish(chunk)
+
+
+def outcome_of(system: System) -> Outcome:
+    return read_outcome(system.bootstrap_servers, system.databases, system.mails)
+
+
+def assert_same(outcome: Outcome, undisturbed: Outcome) -> None:
+    found = differences(outcome, undisturbed)
+    assert not found, "\n".join(found[:40])
+
+
+@contextmanager
+def publishing(system: System, scenario: Scenario) -> Iterator[None]:
+    """Publishes beside what the block does; a failure of it is the block's failure too."""
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            publish(system, scenario)
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=work, name="publishing")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(120)
+    assert not thread.is_alive(), "publishing did not end"
+    assert not failures, failures
+
+
+def kill_each_in_turn(system: System, undisturbed: Run, shares: tuple[float, ...], seed: int = 1) -> int:
+    """Kill one worker of each service whenever the service has read the next share of its records; start it again."""
+    chance = random.Random(seed)
+    due = {name: list(shares) for name in ALL_SERVICES}
+    killed = 0
+    end = time.monotonic() + 240
+    while any(due.values()):
+        assert time.monotonic() < end, f"these were never so far: {due}"
+        for name, left in due.items():
+            if left and system.progress(name) >= left[0] * undisturbed.records[name]:
+                left.pop(0)
+                victim = chance.choice(system.workers_of(name))
+                victim.kill()
+                victim.start()
+                killed += 1
+        time.sleep(0.02)
+    return killed
+
+
+# What the undisturbed run comes to
+
+
+def test_the_undisturbed_run_comes_to_what_the_scenario_says(scenario: Scenario, undisturbed: Run) -> None:
+    expected, outcome = scenario.expected, undisturbed.outcome
+    assert not outcome.faults
+    intake = {key: row["status"] for key, row in outcome.states["referral_intake_case"].items()}
+    assert intake == expected.intake
+    screening = outcome.states["screening_case"]
+    assert {key: row["status"] for key, row in screening.items()} == expected.screening
+    assert {key for key, row in screening.items() if row["holds"]} == expected.held
+    loans = {key: row["status"] for key, row in outcome.states["loan_desk_case"].items() if row["status"]}
+    assert loans == expected.loans
+    zones = outcome.states["risk_monitor_subject"]
+    for place in PLACES:
+        for currency in ("CNY", "USD"):
+            counted = Decimal(zones[place.zone][currency.lower()])
+            assert counted == expected.exposure.get((place.zone, currency), 0), (place.zone, currency)
+        assert zones[place.zone]["level"] is None
+    dead = Counter(
+        letter.header("kouan_reason") for topic in DEAD_LETTERS for letter in outcome.events.get(topic, {}).values()
+    )
+    assert dead == expected.dead
+
+
+def test_each_notice_of_the_undisturbed_run_is_one_mail(undisturbed: Run) -> None:
+    events = undisturbed.outcome.events["liaison.events"].values()
+    kinds = Counter(one.kind for one in events)
+    assert kinds["notice.queued.v1"] == kinds["notice.delivered.v1"] == len(undisturbed.outcome.mails)
+    assert undisturbed.outcome.mails_repeated == 0
+
+
+# Killed
+
+
+def test_killing_each_service_in_turn_changes_nothing(
+    scenario: Scenario, undisturbed: Run, tmp_path: Path, say: Any
+) -> None:
+    with running_system(tmp_path, directory=scenario.directory) as system:
+        started = time.monotonic()
+        with publishing(system, scenario):
+            killed = kill_each_in_turn(system, undisturbed, KILLED_AT)
+        system.settle()
+        outcome = outcome_of(system)
+        say("SQLite, killed", outcome, started, kills=killed)
+        assert_same(outcome, undisturbed.outcome)
+
+
+def test_killing_one_of_two_workers_of_each_service_on_postgres_changes_nothing(
+    scenario: Scenario, undisturbed: Run, tmp_path: Path, postgres_url: str, say: Any
+) -> None:
+    with (
+        fresh_database(postgres_url) as url,
+        running_system(
+            tmp_path, directory=scenario.directory, database_url=url, workers=2, session_timeout_ms=SESSION_MS
+        ) as system,
+    ):
+        started = time.monotonic()
+        with publishing(system, scenario):
+            killed = kill_each_in_turn(system, undisturbed, KILLED_AT)
+        system.settle()
+        outcome = outcome_of(system)
+        say("PostgreSQL, killed", outcome, started, kills=killed)
+        system.databases.close()
+        assert_same(outcome, undisturbed.outcome)
+
+
+# Paused
+
+
+def test_a_worker_that_slept_longer_than_its_session_changes_nothing_when_it_wakes(
+    scenario: Scenario, undisturbed: Run, tmp_path: Path, postgres_url: str, say: Any
+) -> None:
+    with (
+        fresh_database(postgres_url) as url,
+        running_system(
+            tmp_path, directory=scenario.directory, database_url=url, workers=2, session_timeout_ms=SESSION_MS
+        ) as system,
+    ):
+        started = time.monotonic()
+        with publishing(system, scenario):
+            for name in ALL_SERVICES:
+                pause_at_work(system, name, undisturbed.records[name] * 3 // 10)
+            for name in ALL_SERVICES:
+                wait_until(lambda name=name: taken_over(system, name), 120, f"the other worker of {name} takes over")
+            for name in ALL_SERVICES:
+                system.workers_of(name)[0].resume()
+        system.settle()
+        fenced = sum(int(one.figure("kouan_fenced_total") or 0) for one in system.workers)
+        outcome = outcome_of(system)
+        say("PostgreSQL, paused", outcome, started, fenced=fenced)
+        system.databases.close()
+        assert_same(outcome, undisturbed.outcome)
+
+
+def pause_at_work(system: System, service: str, records: int) -> None:
+    """Stop the first worker of a service while its own tasks have records before them."""
+    wait_until(lambda: system.progress(service) >= records, 120, f"{service} has read {records} records")
+    system.epochs_before[service] = system.databases.epochs(service)
+    system.workers_of(service)[0].pause()
+
+
+def taken_over(system: System, service: str) -> bool:
+    """Whether every task of a service was claimed anew since a worker of it was paused."""
+    before, now = system.epochs_before[service], system.databases.epochs(service)
+    return all(now[task] > epoch for task, epoch in before.items())

@@ -1,0 +1,194 @@
+"""All five services on a broker and databases of their own, as processes that tests may kill, pause and start again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+from kafka.admin import KafkaAdminClient
+
+from services.embedded.processes import Process, Workers, worker, worker_environment
+from services.embedded.smtp import SmtpProcess
+from services.registry import SERVICES
+from tests.support.brokers import broker_is_named, running_broker
+from tests.support.outcome import Databases, End, ends_of
+from tests.support.scenario import Input
+from topics.definition import load_catalogue
+from topics.plan import apply, plan, read_cluster
+
+ALL_SERVICES = tuple(SERVICES)
+SETTLE_SECONDS = 240.0
+PROGRESS_SECONDS = 120.0
+
+
+@contextmanager
+def empty_cluster(folder: Path) -> Iterator[str]:
+    """Bootstrap servers of a broker that holds the catalogue's topics and nothing in them."""
+    with running_broker(folder) as bootstrap_servers:
+        with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","))) as admin:
+            if broker_is_named():
+                _delete_topics(admin)
+            apply(plan(load_catalogue(), read_cluster(admin)), admin)
+        yield bootstrap_servers
+
+
+def _delete_topics(admin: KafkaAdminClient) -> None:
+    there = set(admin.list_topics()) & set(load_catalogue().topics)
+    if there:
+        admin.delete_topics(sorted(there))
+        wait_until(lambda: not there & set(admin.list_topics()), 30, "the topics of another run are deleted")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until the condition holds; fails with `what` after so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"after {seconds:g} s still not: {what}")
+        time.sleep(0.05)
+
+
+class Publisher:
+    """The systems of both sides in one: sends inputs in order, each exactly once, to the partition that it names."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "enable.idempotence": True,
+                "linger.ms": 20,
+                # What it reports at the start, while the broker's coordinator wakes up, passes by itself.
+                "log_level": 3,
+                "queue.buffering.max.messages": 1_000_000,
+                "message.max.bytes": 4 * 1024 * 1024,
+            }
+        )
+        self._failed: list[str] = []
+
+    def publish(self, inputs: Iterable[Input]) -> None:
+        """Send, and wait until all are confirmed."""
+        for one in inputs:
+            self._producer.produce(
+                one.topic,
+                key=one.key,
+                value=one.value,
+                headers=list(one.headers),
+                partition=one.partition,
+                timestamp=one.timestamp_ms,
+                on_delivery=self._confirmed,
+            )
+            self._producer.poll(0)
+        left = self._producer.flush(60)
+        assert not left, f"{left} inputs were not confirmed"
+        assert not self._failed, self._failed
+
+    def _confirmed(self, error: object, message: object) -> None:
+        if error is not None:
+            self._failed.append(str(error))
+
+
+class System:
+    """The running whole. Databases are SQLite files in the folder unless a PostgreSQL URL is given."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        folder: Path,
+        *,
+        database_url: str | None = None,
+        workers: int = 1,
+        commands: Mapping[str, Sequence[str]] | None = None,
+        **settings: object,
+    ) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.folder = folder
+        self.mails = folder / "mails.jsonl"
+        self.databases = Databases(folder / "data", database_url)
+        self.publisher = Publisher(bootstrap_servers)
+        self._smtp = SmtpProcess(self.mails)
+        self._settings = {"log_level": "WARNING", **settings}
+        self._database_url = database_url
+        self._number = workers
+        self._commands = commands or {}
+        self._stack = ExitStack()
+        self.epochs_before: dict[str, dict[tuple[str, int], int]] = {}
+        self.workers = Workers(())
+
+    def __enter__(self) -> System:
+        self._stack.enter_context(self._smtp)
+        self.workers = Workers([self._worker(name, number) for name in ALL_SERVICES for number in range(self._number)])
+        self._stack.enter_context(self.workers)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _worker(self, service: str, number: int) -> Process:
+        environment = worker_environment(
+            self.bootstrap_servers,
+            self.folder / "data",
+            smtp_port=self._smtp.port,
+            database_url=self._database_url,
+            **self._settings,
+        )
+        label = f"{service}-{number}"
+        if service in self._commands:
+            return Process(label, self._commands[service], environment, self.folder / "logs" / f"{label}.log")
+        return worker(service, environment, self.folder / "logs", label)
+
+    def workers_of(self, service: str) -> list[Process]:
+        """The processes of one service."""
+        return [self.workers[f"{service}-{number}"] for number in range(self._number)]
+
+    # How far it is
+
+    def progress(self, service: str) -> int:
+        """How many records the service has read, by its database."""
+        return sum(self.databases.positions(service).values())
+
+    def unsettled(self) -> list[str]:
+        """What is still under way; empty once every input and all that follows from it has been dealt with.
+
+        The ends of the topics are asked before the databases and again after: a service that was found idle may have
+        got something to do since, but only from a record that moved an end.
+        """
+        before = ends_of(self.bootstrap_servers)
+        reasons = [f"{name}: {reason}" for name in ALL_SERVICES for reason in self._busy(name, before)]
+        if not reasons and ends_of(self.bootstrap_servers) != before:
+            reasons.append("records arrived meanwhile")
+        return reasons
+
+    def _busy(self, service: str, ends: Mapping[tuple[str, int], End]) -> Iterator[str]:
+        catalogue = load_catalogue()
+        positions = self.databases.positions(service)
+        topics = {topic.name for topic in catalogue.inputs_of(service)}
+        behind = sum(end - positions.get(place, 0) for place, end in ends.items() if place[0] in topics)
+        if behind:
+            yield f"{behind} records behind"
+        for what, number in self.databases.pending(service, int(time.time() * 1000)).items():
+            if number:
+                yield f"{number} {what}"
+
+    def settle(self, seconds: float = SETTLE_SECONDS) -> None:
+        """Wait until nothing is under way any more."""
+        end = time.monotonic() + seconds
+        while reasons := self.unsettled():
+            self.workers.check_alive()
+            if time.monotonic() > end:
+                logs = "\n".join(process.tail(8) for process in self.workers)
+                raise AssertionError(f"not settled after {seconds:g} s: {'; '.join(reasons)}\n{logs}")
+            time.sleep(0.1)
+
+
+@contextmanager
+def running_system(folder: Path, directory: Sequence[Input], **options: Any) -> Iterator[System]:
+    """A system on a cluster of its own, with the directory published and every worker ready."""
+    with empty_cluster(folder / "broker") as bootstrap_servers:
+        Publisher(bootstrap_servers).publish(directory)
+        with System(bootstrap_servers, folder, **options) as system:
+            system.workers.wait_ready(PROGRESS_SECONDS)
+            yield system
