@@ -620,7 +620,7 @@ class Runner:
             return []
         await self._finish_storing()
         if self._awaited:
-            # What was just stored lets early inputs go on. They came before the deadline is looked at, so they go first.
+            # What was just stored lets early inputs go on. They came before the deadline fell due, so they go first.
             return []
         rows = await self._database.run(self._store.due, horizons, self._settings.batch_size)
         items = [
