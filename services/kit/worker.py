@@ -39,6 +39,8 @@ def run(service: Service, settings: Settings | None = None, catalogue: Catalogue
     gc.disable()
     # The database's thread needs the lock for moments only: at the default of 5 ms it would wait longer than it works.
     sys.setswitchinterval(0.0001)
+    # Faust makes its own folder and not those above it, which are there before only where SQLite keeps its files.
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     runner = Runner(wiring, settings)
     app = build_app(runner, service.name, settings)
     worker = faust.Worker(
