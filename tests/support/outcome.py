@@ -212,7 +212,7 @@ def read_outcome(bootstrap_servers: str, databases: Databases, mails: Path) -> O
     for one in sorted(_read(bootstrap_servers), key=lambda one: (one.topic, one.partition, one.offset)):
         if one.topic not in INPUTS:
             _note(outcome, one)
-        if one.topic not in DEAD_LETTERS:
+        if one.topic not in DEAD_LETTERS and one.header("ce_id"):
             causes[one.header("ce_id")] = Cause(one.topic, one.header("ce_causationid"))
     _order(outcome, causes)
     _read_mails(outcome, mails)
@@ -273,7 +273,7 @@ def _read_databases(outcome: Outcome, databases: Databases) -> None:
 
 
 def _canonical(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A state row to compare. Its version counts transactions; the databases write JSON and booleans in different ways."""
+    """A state row to compare: less its version, which counts transactions, JSON parsed and booleans as numbers."""
     found = {}
     for name, value in row.items():
         if name == "version":
