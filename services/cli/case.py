@@ -101,6 +101,7 @@ def time_line(steps: Iterable[Step]) -> list[Step]:
         known = first.get(ident)
         first[ident] = step if known is None else replace(known, repeats=known.repeats + 1)
     depth = _depths(first.values())
+    _follow_own_topic(depth, first.values())
     return sorted(
         first.values(),
         key=lambda step: (step.time, step.dead_letter, depth.get(step.id, 0), step.topic, step.partition, step.offset),
@@ -122,6 +123,18 @@ def _depths(steps: Iterable[Step]) -> dict[str, int]:
         for distance, link in enumerate(reversed(chain)):
             depths[link] = base + distance
     return depths
+
+
+def _follow_own_topic(depths: dict[str, int], steps: Iterable[Step]) -> None:
+    """Let what comes later on a service's own topic come no earlier in the time line.
+
+    What a deadline or a sent mail led to has its cause on no topic, so that its distance from a cause says nothing.
+    """
+    deepest: dict[tuple[str, int, datetime], int] = {}
+    for step in sorted(steps, key=lambda step: (step.topic, step.partition, step.offset)):
+        if step.id in depths and step.source.startswith("//kouan/"):
+            place = (step.topic, step.partition, step.time)
+            deepest[place] = depths[step.id] = max(depths[step.id], deepest.get(place, 0))
 
 
 def read_steps(case_id: str, catalogue: Catalogue, servers: str) -> list[Step]:

@@ -35,6 +35,15 @@ def test_a_cause_that_is_not_in_the_time_line_does_not_matter() -> None:
     assert ids([step("b", cause="elsewhere", offset=1), step("a", offset=2)]) == ["b", "a"]
 
 
+def test_what_a_sent_mail_led_to_follows_what_asked_for_the_mail() -> None:
+    def said(id: str, cause: str | None, offset: int) -> Step:
+        one = event(REFERRAL, id=id, time=MORNING, causation_id=cause, source="//kouan/liaison")
+        return step_of(record_of(one, "liaison.events", offset=offset), dead_letters=False)
+
+    steps = [said("delivered", "mail/1/result", 8), said("queued", "registered", 7), step("registered")]
+    assert ids(steps) == ["registered", "queued", "delivered"]
+
+
 def test_events_that_name_each_other_as_cause_do_not_hang_the_command() -> None:
     assert sorted(ids([step("a", cause="b"), step("b", cause="a"), step("c", cause="c")])) == ["a", "b", "c"]
 
