@@ -45,11 +45,24 @@ class Database:
 
     def submit(self, work: Callable[..., T], *args: Any) -> Future[T]:
         """Queue work for the database's thread; it runs in the order of submission."""
-        return self._thread.submit(work, *args)
+        return self._thread.submit(self._sorted, work, *args)
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         """Do work on the database's thread and wait for it without blocking the loop."""
-        return await asyncio.wrap_future(self._thread.submit(work, *args))
+        return await asyncio.wrap_future(self.submit(work, *args))
+
+    def _sorted(self, work: Callable[..., T], *args: Any) -> T:
+        """Do work; an error of the database that may pass becomes Transient, within a transaction or without."""
+        try:
+            return work(*args)
+        except (sqlite3.Error, psycopg.Error) as error:
+            if self.passes(error):
+                raise Transient(f"{self.dialect}: {error}") from error
+            raise
+
+    def passes(self, error: Exception) -> bool:
+        """Whether an error of the driver is one that time mends; a connection that is of no use any more is dropped."""
+        raise NotImplementedError
 
     async def stop(self) -> None:
         """Close the connection after the work that is queued."""
@@ -165,10 +178,12 @@ class SqliteDatabase(Database):
                     connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code in _SQLITE_TRANSIENT:
+            if self.passes(error):
                 raise Transient(f"SQLite: {error}") from error
             raise
+
+    def passes(self, error: Exception) -> bool:
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_TRANSIENT
 
     def rows(self, *types: str) -> str:
         columns = ", ".join(f"value ->> {index} AS c{index}" for index, _ in enumerate(types))
@@ -191,7 +206,8 @@ class PostgresDatabase(Database):
                 plain,
                 autocommit=True,
                 connect_timeout=5,
-                options=f"-c search_path={self.service} -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+                # A worker that is stopped within a transaction must not keep its successor out for long.
+                options=f"-c search_path={self.service} -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s",
             )
         return self._connection
 
@@ -211,10 +227,17 @@ class PostgresDatabase(Database):
         try:
             with self._connected().transaction():
                 yield
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.DiskFull) as error:
-            if self._connection is not None and self._connection.broken:
-                self.close()
-            raise Transient(f"PostgreSQL: {error}") from error
+        except psycopg.Error as error:
+            if self.passes(error):
+                raise Transient(f"PostgreSQL: {error}") from error
+            raise
+
+    def passes(self, error: Exception) -> bool:
+        # The server ends a connection with errors of many kinds, for instance after idling within a transaction.
+        lost = self._connection is not None and (self._connection.broken or self._connection.closed)
+        if lost:
+            self.close()
+        return lost or isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | psycopg.errors.DiskFull)
 
     def rows(self, *types: str) -> str:
         columns = ", ".join(

@@ -132,6 +132,7 @@ def found_after_a_sleep(ledger: RunningLedger, kit: str, fault: str) -> list[str
         letters(ledger, 5)
         wait_for_stop(sleeper)
         with heir:
+            heir.wait_ready(90)
             deadline = time.monotonic() + 3 * SESSION_MS / 1000 + 20
             while ledger.history.wait_until_quiet(0.5) and time.monotonic() < deadline:
                 heir.check_alive()
@@ -164,7 +165,7 @@ SLEEPS = (
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("fault", [fault for _, fault, _ in SLEEPS])
+@pytest.mark.parametrize("fault", [*(fault for _, fault, _ in SLEEPS), "stop-after-positions:3"])
 def test_the_sound_kit_passes_a_sleep_longer_than_its_session(ledger_on_postgres: RunningLedger, fault: str) -> None:
     found = found_after_a_sleep(ledger_on_postgres, "sound", fault)
 

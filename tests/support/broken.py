@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -147,17 +148,20 @@ KITS: Mapping[str, Callable[[], None]] = {
 def strike(how: signal.Signals = signal.SIGKILL) -> None:
     """End or stop this process on the spot, as if from outside."""
     os.kill(os.getpid(), how)
+    # Which thread takes the signal is the kernel's choice: this one goes no further before it took effect.
+    time.sleep(0.2)
 
 
-def kill_after_statement(start: str, nth: int) -> None:
-    """Die at the first statement that follows the nth one that begins like this."""
+def after_statement(start: str, nth: int, how: signal.Signals = signal.SIGKILL) -> None:
+    """Die or stop at the first statement that follows the nth one that begins like this."""
     seen = 0
 
     def counting(whole: Callable[..., Any]) -> Callable[..., Any]:
         def struck(self: Any, sql: str, parameters: Any = ()) -> Any:
             nonlocal seen
             if seen == nth:
-                strike()
+                seen += 1
+                strike(how)
             answer = whole(self, sql, parameters)
             seen += sql.startswith(start)
             return answer
@@ -190,16 +194,17 @@ def around_store(
 ) -> None:
     """Do something right before and right after the nth transaction of a kind of batch."""
     whole = Store.store
-    seen = 0
+    begun = committed = 0
 
     def struck(self: Store, batch: Batch, confirmed: list[int]) -> list[int]:
-        nonlocal seen
+        nonlocal begun, committed
         counted = concerns(batch)
-        seen += counted
-        if counted and seen == nth:
+        begun += counted
+        if counted and begun == nth:
             before()
         answer = whole(self, batch, confirmed)
-        if counted and seen == nth:
+        committed += counted
+        if counted and committed == nth:
             after()
         return answer
 
@@ -231,8 +236,9 @@ def nothing() -> None:
 
 FAULTS: Mapping[str, Callable[[int], None]] = {
     "none": lambda nth: None,
-    "kill-after-positions": lambda nth: kill_after_statement("UPDATE kit_position", nth),
-    "kill-after-deadline": lambda nth: kill_after_statement(
+    "kill-after-positions": lambda nth: after_statement("UPDATE kit_position", nth),
+    "stop-after-positions": lambda nth: after_statement("UPDATE kit_position", nth, signal.SIGSTOP),
+    "kill-after-deadline": lambda nth: after_statement(
         "DELETE FROM kit_deadline WHERE (aggregate, key, name, due_ms)", nth
     ),
     "kill-before-send": lambda nth: kill_before_send("events", nth),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from schemas.codec import DecodeError, PayloadError, decode, to_binary, to_structured
@@ -175,7 +175,10 @@ HEADERS = some.lists(
     max_size=8,
 )
 
+on_a_busy_machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+
+@on_a_busy_machine
 @given(some.none() | some.binary(), some.none() | some.binary(), HEADERS)
 def test_no_bytes_whatever_raise_anything_but_the_two_errors(
     key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
@@ -191,6 +194,7 @@ JSON_VALUES = some.recursive(
 )
 
 
+@on_a_busy_machine
 @given(some.dictionaries(some.sampled_from([*ATTRIBUTES, "data", "correlationid"]), JSON_VALUES))
 def test_no_json_object_raises_anything_but_the_two_errors(event: dict[str, Any]) -> None:
     with pytest.raises((DecodeError, PayloadError)):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.partitioner import murmur2 as reference
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from services.kit.partitioning import murmur2, partition_of
 
+on_a_busy_machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+
+@on_a_busy_machine
 @given(some.binary(max_size=600))
 @example(b"")
 @example(b"\xff" * 256)
@@ -20,6 +23,7 @@ def test_the_hash_is_the_one_of_other_clients(key: bytes) -> None:
     assert murmur2(key) == reference(key) & 0xFFFFFFFF
 
 
+@on_a_busy_machine
 @given(some.binary(max_size=40), some.integers(1, 64))
 def test_a_key_goes_to_the_partition_that_other_clients_choose(key: bytes, partitions: int) -> None:
     numbers = list(range(partitions))

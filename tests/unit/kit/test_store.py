@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+import psycopg
 import pytest
 from sqlalchemy import BigInteger
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,9 +21,9 @@ from sqlmodel import Field
 
 from services.kit.batch import Batch, Entry, Target, TaskId
 from services.kit.columns import StateRow, json_column
-from services.kit.database import Database, open_database
+from services.kit.database import Database, PostgresDatabase, open_database
 from services.kit.door import Aggregate
-from services.kit.failures import Fenced, Overtaken
+from services.kit.failures import Fenced, Overtaken, Transient
 from services.kit.migrate import migrate
 from services.kit.store import Store, table_of
 from services.kit.tables import (
@@ -417,3 +419,66 @@ def test_parked_inputs_come_back_whole_in_the_order_of_their_topic_and_are_count
 
     owner.store(batch(epoch=2, unparked=[("entries", 0, 5), ("entries", 0, 9)]), [])
     assert [place[2] for place, _, _, _ in owner.parked(TASK, "a")] == [10]
+
+
+# A database that does not answer
+
+
+@pytest.fixture
+def on_postgres(database: Database) -> PostgresDatabase:
+    if not isinstance(database, PostgresDatabase):
+        pytest.skip("SQLite has no connection that could be lost")
+    return database
+
+
+def cut(database: PostgresDatabase) -> None:
+    """End the connection from the server's side."""
+    ((pid,),) = database.query("SELECT pg_backend_pid()")
+    with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (pid,))
+
+
+@pytest.mark.parametrize("look", ["next_due", "next_effect"])
+def test_a_lost_connection_is_waited_out_also_where_only_something_is_looked_up(
+    on_postgres: PostgresDatabase, look: str
+) -> None:
+    store = Store(on_postgres, [THINGS])
+    cut(on_postgres)
+
+    with pytest.raises(Transient):
+        on_postgres.submit(getattr(store, look), [TASK]).result(30)
+    assert on_postgres.submit(getattr(store, look), [TASK]).result(30) is None
+
+
+def test_a_connection_lost_within_a_transaction_is_waited_out(on_postgres: PostgresDatabase) -> None:
+    def scene() -> None:
+        with on_postgres.transaction():
+            cut(on_postgres)
+            on_postgres.query("SELECT 1")
+
+    with pytest.raises(Transient):
+        on_postgres.submit(scene).result(30)
+    assert on_postgres.submit(on_postgres.query, "SELECT 1").result(30) == [(1,)]
+
+
+def test_a_worker_that_slept_within_a_transaction_lost_it_and_does_not_blame_its_inputs(
+    on_postgres: PostgresDatabase,
+) -> None:
+    def scene() -> None:
+        with on_postgres.transaction():
+            on_postgres.execute("SET idle_in_transaction_session_timeout = 50")
+            deadline = time.monotonic() + 20
+            while alive(on_postgres):
+                assert time.monotonic() < deadline
+            on_postgres.query("SELECT 1")
+
+    with pytest.raises(Transient):
+        on_postgres.submit(scene).result(30)
+
+
+def alive(database: PostgresDatabase) -> bool:
+    """Whether the server still has the database's connection, asked from another one."""
+    assert database._connection is not None
+    pid = database._connection.info.backend_pid
+    with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as other:
+        return other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone() is not None
