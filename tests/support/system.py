@@ -21,7 +21,7 @@ from topics.definition import load_catalogue
 from topics.plan import apply, plan, read_cluster
 
 ALL_SERVICES = tuple(SERVICES)
-SETTLE_SECONDS = 240.0
+STILL_SECONDS = 60.0
 PROGRESS_SECONDS = 120.0
 
 
@@ -56,7 +56,8 @@ class Publisher:
     """The systems of both sides in one: sends inputs in order, each exactly once, to the partition that it names."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._producer = Producer(
+        self._failed: list[str] = []
+        self._producer: Producer | None = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,
@@ -67,12 +68,17 @@ class Publisher:
                 "message.max.bytes": 4 * 1024 * 1024,
             }
         )
-        self._failed: list[str] = []
+
+    def close(self) -> None:
+        """End the connections: the client has no other way than to be dropped."""
+        self._producer = None
 
     def publish(self, inputs: Iterable[Input]) -> None:
         """Send, and wait until all are confirmed."""
+        producer = self._producer
+        assert producer is not None
         for one in inputs:
-            self._producer.produce(
+            producer.produce(
                 one.topic,
                 key=one.key,
                 value=one.value,
@@ -81,8 +87,8 @@ class Publisher:
                 timestamp=one.timestamp_ms,
                 on_delivery=self._confirmed,
             )
-            self._producer.poll(0)
-        left = self._producer.flush(60)
+            producer.poll(0)
+        left = producer.flush(60)
         assert not left, f"{left} inputs were not confirmed"
         assert not self._failed, self._failed
 
@@ -126,6 +132,8 @@ class System:
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+        self.publisher.close()
+        self.databases.close()
 
     def _worker(self, service: str, number: int) -> Process:
         environment = worker_environment(
@@ -173,22 +181,27 @@ class System:
             if number:
                 yield f"{number} {what}"
 
-    def settle(self, seconds: float = SETTLE_SECONDS) -> None:
-        """Wait until nothing is under way any more."""
-        end = time.monotonic() + seconds
+    def settle(self, still_seconds: float = STILL_SECONDS) -> None:
+        """Wait until nothing is under way any more; fails when what is under way has stood still for so long."""
+        last: list[str] = []
+        since = time.monotonic()
         while reasons := self.unsettled():
             self.workers.check_alive()
-            if time.monotonic() > end:
+            if reasons != last:
+                last, since = reasons, time.monotonic()
+            if time.monotonic() - since > still_seconds:
                 logs = "\n".join(process.tail(8) for process in self.workers)
-                raise AssertionError(f"not settled after {seconds:g} s: {'; '.join(reasons)}\n{logs}")
+                raise AssertionError(f"still for {still_seconds:g} s: {'; '.join(reasons)}\n{logs}")
             time.sleep(0.1)
 
 
 @contextmanager
 def running_system(folder: Path, directory: Sequence[Input], **options: Any) -> Iterator[System]:
     """A system on a cluster of its own, with the directory published and every worker ready."""
-    with empty_cluster(folder / "broker") as bootstrap_servers:
-        Publisher(bootstrap_servers).publish(directory)
-        with System(bootstrap_servers, folder, **options) as system:
-            system.workers.wait_ready(PROGRESS_SECONDS)
-            yield system
+    with (
+        empty_cluster(folder / "broker") as bootstrap_servers,
+        System(bootstrap_servers, folder, **options) as system,
+    ):
+        system.publisher.publish(directory)
+        system.workers.wait_ready(PROGRESS_SECONDS)
+        yield system
