@@ -78,7 +78,10 @@ def found_after_a_crash(ledger: RunningLedger, kit: str, fault: str, seconds: fl
     else:
         publish(ledger)
     with struck:
-        if fault == "none" or fault.startswith("refuse"):
+        if fault == "none":
+            struck.wait_ready()
+            repeat_when_applied(ledger)
+        elif fault.startswith("refuse"):
             struck.wait_ready()
         else:
             wait_for_end(struck, signal.SIGKILL)
@@ -88,6 +91,15 @@ def found_after_a_crash(ledger: RunningLedger, kit: str, fault: str, seconds: fl
         if closing:
             found += not_closed(ledger)
         return found
+
+
+def repeat_when_applied(ledger: RunningLedger) -> None:
+    """Send some entries once more that were applied long ago, so that nothing but the inbox can know them."""
+    (publisher,) = ledger.history.publishers
+    assert ledger.history.wait_until_quiet(60) == [], ledger.logs()
+    for one in [one for one in publisher.sent if one.topic == ledger.topic("entries") and one.poison is None][:50]:
+        publisher.again(one)
+    publisher.flush()
 
 
 def not_closed(ledger: RunningLedger) -> list[str]:
