@@ -25,6 +25,14 @@ Holders = Mapping[str, Mapping[str, str]]
 _ABSENT = Entry(0, None)
 
 
+class Doubtful(Exception):
+    """A decision failed before the inbox was asked whether its input is a repeat, on which anything may fail."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__("a decision failed on what may be a repeat")
+        self.batch = batch
+
+
 class Decider:
     """Applies items to the states of the tasks that this worker owns."""
 
@@ -34,13 +42,16 @@ class Decider:
         self.context = context
         self.limits = limits
 
-    def decide(self, items: Sequence[Item], holders: Holders, seen: Seen, now_ms: int) -> Batch:
-        """Decide items in order; the states in memory move on with them.
+    def decide(
+        self, items: Sequence[Item], holders: Holders, seen: Seen, now_ms: int, *, certain: bool = True
+    ) -> Batch:
+        """Decide items in order; the states in memory move on with them. `certain`: `seen` tells of all of them.
 
         Raises:
+            Doubtful: an unexpected failure, and not certain.
             TooManyUnexpected: more failures than a minute may have; nothing of the batch may be committed.
         """
-        return _Round(self, holders, seen, now_ms).run(items)
+        return _Round(self, holders, seen, now_ms, certain).run(items)
 
     def fail(self, item: Item, failure: Exception, seen: Seen) -> Batch:
         """The batch of a single item that the database would not take."""
@@ -57,9 +68,22 @@ class Decider:
 class _Round:
     """The decisions of one batch."""
 
-    __slots__ = ("batch", "claims", "context", "limits", "now_ms", "seen", "service", "taken", "tasks", "wiring")
+    __slots__ = (
+        "batch",
+        "certain",
+        "claims",
+        "context",
+        "limits",
+        "now_ms",
+        "seen",
+        "service",
+        "taken",
+        "tasks",
+        "wiring",
+    )
 
-    def __init__(self, decider: Decider, holders: Holders, seen: Seen, now_ms: int) -> None:
+    def __init__(self, decider: Decider, holders: Holders, seen: Seen, now_ms: int, certain: bool = True) -> None:
+        self.certain = certain
         self.batch = Batch()
         self.wiring = decider.wiring
         self.service = decider.wiring.service.name
@@ -279,6 +303,8 @@ class _Round:
 
     def fail(self, item: Item, task: Task, failure: Exception) -> None:
         """An exception that nobody foresaw: a dead letter of its own, unless there are too many of them."""
+        if not self.certain:
+            raise Doubtful(self.batch)
         text = asides.note_failure(self.batch, item, failure, self.limits)
         self._take_in(item, DEAD)
         asides.bury(self.batch, self.wiring, item, task, "unexpected", text)

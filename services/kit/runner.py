@@ -28,7 +28,7 @@ from services.kit.batch import Batch, Entry, Pack, TaskId
 from services.kit.clock import Clock
 from services.kit.cluster import topic_ids
 from services.kit.database import PostgresDatabase, SqliteDatabase, open_database
-from services.kit.deciding import Decider, claims_wanted, wanted
+from services.kit.deciding import Decider, Doubtful, claims_wanted, wanted
 from services.kit.door import Deadline, EffectResult
 from services.kit.effects import LEASE_MS, Attempt, Performer
 from services.kit.failures import Fatal, Fenced, Overtaken, TooManyUnexpected, Transient
@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 _MOST_UNSENT = 20_000
 _POLL_MS = 1000
+_FIRST_POLL_MS = 50
 _FLUSH_AFTER = 0.2
 _GATHER = 0.05
 _PARK_CHECK = 60.0
@@ -302,8 +303,10 @@ class Runner:
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         """Wait for something to do, decode it while the batch before is stored, decide it, and hand it on."""
         if self._fetch is None:
+            # The first poll makes the service ready, also where nothing is there to be read.
+            wait_ms = _POLL_MS if self.ready else _FIRST_POLL_MS
             self._fetch = asyncio.create_task(
-                consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_size), name="fetch"
+                consumer.getmany(timeout_ms=wait_ms, max_records=self._settings.batch_size), name="fetch"
             )
         await self._wait_for_work()
         self.last_turn = time.monotonic()
@@ -438,15 +441,25 @@ class Runner:
         self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[int, int]]
     ) -> None:
         """Decide and start storing; the database's work is queued before anything else can be."""
-        batch = self._decide(items, holders, seen)
+        try:
+            batch = self._decide(items, holders, seen, certain=False)
+        except Doubtful as doubt:
+            # Most often a repeat met a state that has moved on since. Only what fails as something new is a failure.
+            self._storing = asyncio.create_task(self._again(items, doubt.batch), name="store")
+            return
         confirmed = self._take_confirmed()
         future = self._database.submit(self._store.store, batch, confirmed)
         self._storing = asyncio.create_task(self._stored(items, batch, future, confirmed), name="store")
 
     def _decide(
-        self, items: list[Item], holders: dict[str, dict[str, str]], seen: dict[tuple[str, str], tuple[int, int]]
+        self,
+        items: list[Item],
+        holders: dict[str, dict[str, str]],
+        seen: dict[tuple[str, str], tuple[int, int]],
+        *,
+        certain: bool = True,
     ) -> Batch:
-        batch = self._decider.decide(items, holders, seen, self._clock.now_ms())
+        batch = self._decider.decide(items, holders, seen, self._clock.now_ms(), certain=certain)
         self._place(batch)
         return batch
 

@@ -21,9 +21,9 @@ class Meter(Runner):
     started = 0.0
     applied = 0
 
-    def _decide(self, items, holders, seen):  # type: ignore[no-untyped-def]
+    def _decide(self, items, holders, seen, **certain):  # type: ignore[no-untyped-def]
         self.started = self.started or time.perf_counter()
-        return super()._decide(items, holders, seen)
+        return super()._decide(items, holders, seen, **certain)
 
     def _committed(self, items, batch, seqs):  # type: ignore[no-untyped-def]
         super()._committed(items, batch, seqs)

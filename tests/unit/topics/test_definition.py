@@ -48,7 +48,9 @@ def test_the_shipped_catalogue_is_sound_and_serves_exactly_the_registered_servic
 
 def test_every_event_of_the_shipped_catalogue_has_a_payload_class_and_the_reverse() -> None:
     load_contracts()
-    load_catalogue().check_types(registered_types())
+    # Other tests register payload classes of their own in this process.
+    ours = [kind for kind, cls in registered_types().items() if cls.__module__.startswith("schemas.")]
+    load_catalogue().check_types(ours)
 
 
 def test_every_shipped_topic_stands_in_a_file_of_its_name() -> None:
