@@ -12,7 +12,7 @@ import structlog
 
 from services.kit.app import build_app
 from services.kit.door import Service
-from services.kit.failures import Fatal, Transient
+from services.kit.failures import Transient
 from services.kit.log import set_up_logging
 from services.kit.migrate import migrate
 from services.kit.runner import Runner
@@ -60,6 +60,3 @@ def _migrate_when_possible(url: str, service: Service) -> None:
             pause = min(pause * 2, 10.0)
         else:
             return
-
-
-__all__ = ["Fatal", "run"]
