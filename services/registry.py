@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, cast
+
+from schemas.loading import load_contracts as load_contracts
 
 if TYPE_CHECKING:
     from services.kit.door import Service
@@ -36,10 +37,3 @@ def build(name: str) -> Service:
         raise UnknownServiceError(name)
     module, factory = SERVICES[name].split(":")
     return cast("Service", getattr(import_module(module), factory)())
-
-
-def load_contracts() -> None:
-    """Import every module of `schemas`, so that all payload classes are registered."""
-    package = import_module("schemas")
-    for module in iter_modules(package.__path__, "schemas."):
-        import_module(module.name)
