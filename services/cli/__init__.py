@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import case, demo, publish, rebuild, topics, up, worker
+from services.cli import case, demo, gateway, publish, rebuild, schemas, topics, up, worker
 
 app = typer.Typer(
     name="kouan",
@@ -14,6 +14,8 @@ app = typer.Typer(
     help="口岸协作：商务与银行两侧以事件协同 · Commerce departments and Exim Bank branches, working together by events",
 )
 app.add_typer(topics.commands, name="topics")
+app.add_typer(schemas.commands, name="schemas")
+app.add_typer(gateway.commands, name="gateway")
 app.command("publish")(publish.publish)
 app.command("case")(case.show)
 app.command("rebuild")(rebuild.rebuild)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import faust
@@ -58,6 +59,31 @@ class RunnerService(ModeService):
 
 def build_app(runner: Runner, name: str, settings: Settings) -> faust.App:
     """The Faust app around a runner, with `/health/live`, `/health/ready` and `/metrics` on its web server."""
+
+    class Run(RunnerService):
+        """Binds the runner, because Faust makes its services itself."""
+
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(runner, **arguments)
+
+    def why_not_ready() -> str:
+        return "" if runner.ready else runner.paused or "reference topics or the first poll are not done yet"
+
+    return app_around(Run, name, settings, silent_s=lambda: time.monotonic() - runner.last_turn, unready=why_not_ready)
+
+
+def app_around(
+    child: type[ModeService],
+    name: str,
+    settings: Settings,
+    *,
+    silent_s: Callable[[], float],
+    unready: Callable[[], str],
+) -> faust.App:
+    """A Faust app that runs one service of ours, with health and metrics on its web server.
+
+    `silent_s` tells for how many seconds the service has not turned, `unready` why it is not ready ("" when it is).
+    """
     app = faust.App(
         name,
         broker=[f"kafka://{server}" for server in settings.bootstrap_servers.split(",")],
@@ -71,22 +97,15 @@ def build_app(runner: Runner, name: str, settings: Settings) -> faust.App:
         tabledir=str(settings.data_dir / f"{name}-faust" / "tables"),
     )
     app.boot_strategy = _WithoutConsumer(app)
-
-    class Run(RunnerService):
-        """Binds the runner, because Faust makes its services itself."""
-
-        def __init__(self, **arguments: Any) -> None:
-            super().__init__(runner, **arguments)
-
-    app.service(Run)
-    _add_pages(app, runner)
+    app.service(child)
+    _add_pages(app, silent_s, unready)
     return app
 
 
-def _add_pages(app: faust.App, runner: Runner) -> None:
+def _add_pages(app: faust.App, silent_s: Callable[[], float], unready: Callable[[], str]) -> None:
     @app.page("/health/live", name="live")
     async def live(web: Any, request: Any) -> Any:
-        silent = time.monotonic() - runner.last_turn
+        silent = silent_s()
         stuck = silent > _STUCK_AFTER
         return web.json(
             {"status": "stuck" if stuck else "live", "silent_s": round(silent, 1)}, status=503 if stuck else 200
@@ -94,10 +113,8 @@ def _add_pages(app: faust.App, runner: Runner) -> None:
 
     @app.page("/health/ready", name="ready")
     async def ready(web: Any, request: Any) -> Any:
-        reason = runner.paused or ("" if runner.ready else "reference topics or the first poll are not done yet")
-        return web.json(
-            {"status": "ready" if runner.ready else "not ready", "reason": reason}, status=200 if runner.ready else 503
-        )
+        reason = unready()
+        return web.json({"status": "not ready" if reason else "ready", "reason": reason}, status=503 if reason else 200)
 
     @app.page("/metrics", name="metrics")
     async def expose(web: Any, request: Any) -> Any:

@@ -32,28 +32,32 @@ def run(service: Service, settings: Settings | None = None, catalogue: Catalogue
     settings = settings or Settings()
     set_up_logging(service.name, settings.log_level)
     wiring = wire(service, catalogue or load_catalogue())
-    _migrate_when_possible(settings.database_for(service.name), service)
+    migrate_when_possible(settings.database_for(service.name), service.name, service.migrations)
     # What exists now stays: the collector need not walk it again, and runs between batches only.
     gc.collect()
     gc.freeze()
     gc.disable()
     # The database's thread needs the lock for moments only: at the default of 5 ms it would wait longer than it works.
     sys.setswitchinterval(0.0001)
+    run_app(build_app(Runner(wiring, settings), service.name, settings), settings)
+
+
+def run_app(app: faust.App, settings: Settings) -> None:
+    """Run a Faust app in this process until SIGTERM or SIGINT."""
     # Faust makes its own folder and not those above it, which are there before only where SQLite keeps its files.
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    runner = Runner(wiring, settings)
-    app = build_app(runner, service.name, settings)
     worker = faust.Worker(
         app, loglevel=logging.getLogger().level, override_logging=False, redirect_stdouts=False, quiet=True
     )
     worker.execute_from_commandline()
 
 
-def _migrate_when_possible(url: str, service: Service) -> None:
+def migrate_when_possible(url: str, service: str, migrations: str) -> None:
+    """Bring the database to the schema of this release, however long it takes until it answers."""
     pause = 0.5
     while True:
         try:
-            migrate(url, service.name, service.migrations)
+            migrate(url, service, migrations)
         except Transient as failure:
             log.warning("waiting for the database", error=str(failure), pause_s=pause)
             time.sleep(pause)

@@ -1,0 +1,1 @@
+"""The HTTP front door for systems that have no Kafka: events and files in, cases and outcomes out."""

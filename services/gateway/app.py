@@ -1,0 +1,157 @@
+"""The gateway's process: FastAPI on Uvicorn inside a Faust app's loop, beside which health and metrics stand."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from mode import Service as ModeService
+
+from services.gateway import problems
+from services.gateway.parties import Keys
+from services.gateway.settings import GatewaySettings
+from services.gateway.state import State
+from services.kit.app import app_around
+from services.kit.database import SqliteDatabase, open_database
+from services.kit.failures import Fatal
+from services.kit.log import set_up_logging
+from services.kit.worker import migrate_when_possible, run_app
+from topics.definition import Catalogue, load_catalogue
+
+log = structlog.get_logger()
+
+NAME = "gateway"
+MIGRATIONS = "services.gateway.migrations"
+
+
+def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = None) -> None:
+    """Run the gateway in this process until SIGTERM or SIGINT; exits non-zero when it can't go on.
+
+    Raises:
+        Fatal: the port is taken, or the database needs a person.
+    """
+    settings = settings or GatewaySettings()
+    set_up_logging(NAME, settings.log_level)
+    listening = _listen(settings.gateway_host, settings.gateway_port)
+    url = settings.database_for(NAME)
+    database = open_database(url, NAME)
+    if isinstance(database, SqliteDatabase):
+        database.lock()
+    migrate_when_possible(url, NAME, MIGRATIONS)
+    gateway = Gateway(
+        State(settings, catalogue or load_catalogue(), database, Keys(database, settings.gateway_key_refresh_seconds)),
+        listening,
+    )
+    gc.collect()
+    gc.freeze()
+
+    class Run(GatewayService):
+        """Binds the gateway, because Faust makes its services itself."""
+
+        def __init__(self, **arguments: Any) -> None:
+            super().__init__(gateway, **arguments)
+
+    run_app(app_around(Run, NAME, settings, silent_s=gateway.silent_s, unready=gateway.unready), settings)
+
+
+def build_web(state: State) -> FastAPI:
+    """All that is answered over HTTP."""
+    web = FastAPI(title="口岸协作网关 · Kouan gateway", docs_url=None, redoc_url=None)
+    web.state.keys = state.keys
+    problems.add_handlers(web)
+    return web
+
+
+class Gateway:
+    """What runs beside each other in the gateway, started and stopped in order."""
+
+    def __init__(self, state: State, listening: socket.socket) -> None:
+        self.state = state
+        self._listening = listening
+        self._last_turn = time.monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    def silent_s(self) -> float:
+        """Seconds since the loop was last seen to turn."""
+        return time.monotonic() - self._last_turn
+
+    def unready(self) -> str:
+        """Why requests can't be served now, "" when they can."""
+        return "" if self._server is not None and self._server.started else "the HTTP interface is not open yet"
+
+    async def start(self) -> None:
+        """Open the HTTP interface; returns at once."""
+        self._tasks = [
+            asyncio.create_task(self.state.keys.keep_fresh(), name="keys"),
+            asyncio.create_task(self._turn()),
+        ]
+        self._server = _Server(
+            uvicorn.Config(
+                build_web(self.state),
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=10,
+            )
+        )
+        self._serving = asyncio.create_task(self._server.serve([self._listening]), name="http")
+
+    async def stop(self) -> None:
+        """Let requests under way end, then everything they need."""
+        self.state.stopping.set()
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.state.database.stop()
+
+    async def _turn(self) -> None:
+        while True:
+            self._last_turn = time.monotonic()
+            await asyncio.sleep(1)
+
+
+class GatewayService(ModeService):
+    """The gateway as a child of Faust's service tree."""
+
+    def __init__(self, gateway: Gateway, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._gateway = gateway
+
+    async def on_start(self) -> None:
+        await self._gateway.start()
+
+    async def on_stop(self) -> None:
+        await self._gateway.stop()
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to Faust's worker, which stops this server with everything else."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048)
+    except OSError as error:
+        raise Fatal(
+            f"{host}:{port} can't be listened on ({error.strerror or error}); free it or set KOUAN_GATEWAY_PORT"
+        ) from error
