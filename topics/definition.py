@@ -23,6 +23,9 @@ SHIPPED = Path(__file__).with_name("catalogue")
 OPERATORS = "operators"
 """Writer of the redrive topics: the people who run the system, with its tools."""
 
+GATEWAY = "gateway"
+"""The parties' front door: it writes what they publish over HTTP, and reads what our services answer them."""
+
 MIB = 1024 * 1024
 
 _NAME = r"^[a-z][a-z0-9_]*(\.[a-z0-9_-]+)+$"
@@ -62,10 +65,14 @@ OUTPUTS = frozenset({Kind.RECORD, Kind.ANNOUNCEMENT, Kind.INTERNAL})
 PUBLISHED = frozenset({Kind.INPUT, Kind.REFERENCE})
 """Kinds that the parties' own systems write."""
 
+OUTCOMES = frozenset({Kind.RECORD, Kind.ANNOUNCEMENT})
+"""Kinds that may be read by others than the service that writes them."""
+
 CARRIERS = frozenset({Kind.DEAD_LETTERS, Kind.REDRIVE})
 """Kinds whose records keep the source and the type they first came with, so that neither is listed."""
 
-_PARTIES = frozenset(owner.value for owner in Owner if owner is not Owner.KOUAN)
+PARTIES = frozenset(owner.value for owner in Owner if owner is not Owner.KOUAN)
+"""The sides that publish and react."""
 
 
 class Entry(BaseModel):
@@ -74,18 +81,22 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Title(Entry):
-    """What the topic is called for people."""
+class Text(Entry):
+    """Words for people, in both languages."""
 
     zh: str = Field(min_length=1)
     en: str = Field(min_length=1)
 
 
 class Key(Entry):
-    """What the records are keyed by. Topics with the same `name` are keyed by the same thing."""
+    """What the records are keyed by. Topics with the same `name` are keyed by the same thing.
+
+    `why` says what the key keeps together; `example` is one as it stands on the topic.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z_]*$")
-    why: str = Field(min_length=1)
+    example: str = Field(min_length=1)
+    why: Text
 
 
 def _once_each(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,23 +131,26 @@ class Topic(Entry):
 
     `sources` are the prefixes of `ce_source` that may write it: one that ends in a slash stands for all below it, one
     that does not for exactly this system and what is below it. `retention_ms` is in milliseconds, -1 for ever;
-    `max_message_bytes` is the largest record batch. `redistributed_by` is the one reader that sends a record that a
-    foreign client put on a wrong partition to its right one.
+    `max_message_bytes` is the largest record batch. `readers` take part in the decisions; `subscribers` are systems of
+    the parties (prefixes, as with `sources`) that may read besides. `redistributed_by` is the one reader that sends a
+    record that a foreign client put on a wrong partition to its right one.
     """
 
     name: str = Field(pattern=_NAME, max_length=200)
-    title: Title
+    title: Text
     owner: Owner
     kind: Kind
     key: Key
     partitions: int = Field(default=4, ge=1, le=1024)
     replication: int = Field(default=3, ge=1, le=9)
+    min_insync_replicas: int = Field(default=2, ge=1, le=9)
     retention_ms: int = Field(default=-1, ge=-1)
     cleanup_policy: Literal["delete", "compact"] = "delete"
     max_message_bytes: int = Field(default=MIB, ge=256 * 1024, le=16 * MIB)
     sources: Sources = ()
     writers: Names = Field(min_length=1)
     readers: Names = ()
+    subscribers: Sources = ()
     redistributed_by: str | None = None
     events: Annotated[frozenset[str], BeforeValidator(_event_types)] = frozenset()
 
@@ -153,6 +167,11 @@ def covers(prefix: str, source: str) -> bool:
         return False
     rest = source[len(prefix) :]
     return bool(rest) if prefix.endswith("/") else not rest or rest.startswith("/")
+
+
+def side_of(source: str) -> str:
+    """The side that a `ce_source`, or a prefix of one, belongs to: `bank` of `//bank/exim`."""
+    return source.removeprefix("//").partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +337,10 @@ def _load(folder: Path) -> Catalogue:
 
 def _read(file: Path) -> Topic | list[Flaw]:
     """The topic in a file, or all that is wrong with the file."""
-    loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
+    try:
+        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, yaml.reader.ReaderError) as error:
+        return [Flaw(file.name, "", f"not text in UTF-8: {error.reason}")]
     try:
         node = loader.get_single_node()
         if node is None:
@@ -334,7 +356,7 @@ def _read(file: Path) -> Topic | list[Flaw]:
         topic = Topic.model_validate(raw)
     except ValidationError as error:
         return repeated + [
-            Flaw(file.name, _place(node, fault["loc"]), _plain(fault["msg"]))
+            Flaw(file.name, _place(node, fault["loc"]), _plain(fault))
             for fault in error.errors(include_url=False, include_context=False)
         ]
     if file.name != _file(topic):
@@ -342,8 +364,10 @@ def _read(file: Path) -> Topic | list[Flaw]:
     return repeated or topic
 
 
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _plain(fault: Mapping[str, Any]) -> str:
+    if fault["input"] is None:
+        return "nothing is filled in here"
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _repeated(node: yaml.Node) -> Iterator[tuple[str, int]]:
@@ -390,10 +414,11 @@ def _file(topic: Topic) -> str:
 def _flaws_of_names(topics: list[Topic]) -> Iterator[Flaw]:
     by_metric: dict[str, list[str]] = {}
     for topic in topics:
-        by_metric.setdefault(topic.name.replace(".", "_"), []).append(topic.name)
+        by_metric.setdefault(re.sub("[.-]", "_", topic.name), []).append(topic.name)
     for names in by_metric.values():
         if len(names) > 1:
-            yield Flaw(f"{names[0]}.yaml", "name", f"metrics mix these up (. and _ collide): {', '.join(names)}")
+            text = "metrics mix these up (., _ and - collide), and so does Kubernetes"
+            yield Flaw(f"{names[0]}.yaml", "name", f"{text}: {', '.join(names)}")
 
 
 def _flaws_of_topic(topic: Topic) -> Iterator[Flaw]:
@@ -415,7 +440,11 @@ def _flaws_of_topic(topic: Topic) -> Iterator[Flaw]:
         yield Flaw(file, "readers", "a reference topic that nobody reads is of no use")
     if topic.kind is Kind.INTERNAL and topic.readers != topic.writers:
         yield Flaw(file, "readers", "an internal topic is read by the service that writes it, and by no other")
+    if topic.min_insync_replicas > max(1, topic.replication - 1):
+        text = f"with {topic.replication} replicas one lost broker would stop every writer; at most one less than them"
+        yield Flaw(file, "min_insync_replicas", text)
     yield from _flaws_of_sources(topic)
+    yield from _flaws_of_subscribers(topic)
     yield from _flaws_of_placement(topic)
 
 
@@ -433,6 +462,14 @@ def _flaws_of_sources(topic: Topic) -> Iterator[Flaw]:
             yield Flaw(file, "sources", f"list prefixes under //{topic.owner}/, the owner; found {list(topic.sources)}")
     elif topic.sources != tuple(f"//kouan/{writer}" for writer in topic.writers):
         yield Flaw(file, "sources", f"the source is the writing service: [//kouan/{topic.writers[0]}]")
+
+
+def _flaws_of_subscribers(topic: Topic) -> Iterator[Flaw]:
+    if topic.subscribers and topic.kind not in OUTCOMES:
+        yield Flaw(_file(topic), "subscribers", f"kind {topic.kind} is not for the parties to read")
+    strange = [prefix for prefix in topic.subscribers if side_of(prefix) not in PARTIES]
+    if strange:
+        yield Flaw(_file(topic), "subscribers", f"no systems of a party ({', '.join(sorted(PARTIES))}): {strange}")
 
 
 def _flaws_of_placement(topic: Topic) -> Iterator[Flaw]:

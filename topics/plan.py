@@ -110,13 +110,14 @@ class ClusterError(Exception):
 def configs_of(topic: Topic, replication: int) -> dict[str, str]:
     """The settings of a topic that stands on so many replicas.
 
+    On fewer than the catalogue asks for, fewer of them have to be in sync: else one lost broker would stop its writers.
     `retention.bytes` is given because a broker's own default might cut a topic that is meant to stay for ever, and an
     unclean leader may not be elected because it would lose what was confirmed.
     """
     return {
         "cleanup.policy": topic.cleanup_policy,
         "max.message.bytes": str(topic.max_message_bytes),
-        "min.insync.replicas": str(max(1, replication - 1)),
+        "min.insync.replicas": str(max(1, min(topic.min_insync_replicas, replication - 1))),
         "retention.bytes": "-1",
         "retention.ms": str(topic.retention_ms),
         "unclean.leader.election.enable": "false",

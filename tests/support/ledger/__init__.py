@@ -31,7 +31,7 @@ from services.kit.door import (
     Route,
     Service,
 )
-from topics.definition import Catalogue, Key, Kind, Owner, Title, Topic
+from topics.definition import Catalogue, Key, Kind, Owner, Text, Topic
 
 PARTITIONS = 4
 
@@ -257,11 +257,12 @@ def topic(name: str, kind: Kind, service: str = "ledger", **fields: object) -> T
     theirs = {"owner": Owner.BANK, "writers": ("bank",), "sources": ("//bank/",)}
     common = {
         "name": name,
-        "title": Title(zh=name, en=name),
+        "title": Text(zh=name, en=name),
         "kind": kind,
-        "key": Key(name="account", why="all of an account in order"),
+        "key": Key(name="account", example="a-1", why=Text(zh="同一账户保持先后", en="all of an account in order")),
         "partitions": PARTITIONS,
         "replication": 1,
+        "min_insync_replicas": 1,
         **(theirs if kind is Kind.INPUT else ours),
     }
     return Topic(**{**common, **fields})  # type: ignore[arg-type]
@@ -270,7 +271,8 @@ def topic(name: str, kind: Kind, service: str = "ledger", **fields: object) -> T
 def catalogue(name: str = "ledger") -> Catalogue:
     """The ledger's topics."""
     inputs = {"readers": (name,), "redistributed_by": name, "max_message_bytes": 4 * 1024 * 1024}
-    by_clerk = {"key": Key(name="clerk", why="all of a clerk in order")}
+    in_order = Text(zh="同一经办人保持先后", en="all of a clerk in order")
+    by_clerk = {"key": Key(name="clerk", example="c-1", why=in_order)}
     outputs = (
         AccountOpened, AccountRefused, EntryBooked, LetterQueued, LetterSent, AccountClosed, ClerkRecorded,
     )  # fmt: skip

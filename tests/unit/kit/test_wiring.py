@@ -9,7 +9,7 @@ import pytest
 from services.kit.door import Service
 from services.kit.wiring import wire
 from tests.support.ledger import AccountOpened, AccountRequested, EntryMade, build, catalogue, topic
-from topics.definition import Catalogue, Key, Kind
+from topics.definition import Catalogue, Key, Kind, Text
 
 
 def changed(**topics: dict[str, object]) -> Catalogue:
@@ -35,8 +35,9 @@ def test_each_input_topic_feeds_the_aggregate_that_is_keyed_like_it() -> None:
 
 
 def test_a_topic_keyed_by_what_no_aggregate_is_keyed_by_is_refused() -> None:
+    weather = Key(name="weather", example="rain", why=Text(zh="没有理由", en="no reason"))
     with pytest.raises(TypeError, match=r"ledger\.entries is keyed by weather, which no aggregate of ledger is"):
-        wire(build(), changed(entries={"key": Key(name="weather", why="no reason")}))
+        wire(build(), changed(entries={"key": weather}))
 
 
 def test_topics_of_one_aggregate_need_equal_partitions() -> None:

@@ -14,7 +14,11 @@ def topic(name: str, kind: str, **given: Any) -> Topic:
         "title": {"zh": "测试主题", "en": "A topic for tests"},
         "owner": "kouan",
         "kind": kind,
-        "key": {"name": "referral_id", "why": "a case keeps its order"},
+        "key": {
+            "name": "referral_id",
+            "example": "NMG-2020-000123",
+            "why": {"zh": "同一案件保持先后", "en": "a case keeps its order"},
+        },
     }
     return Topic.model_validate({**fields, **given})
 

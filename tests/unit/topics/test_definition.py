@@ -18,7 +18,8 @@ owner: bank
 kind: input
 key:
   name: referral_id
-  why: a case keeps its order
+  example: NMG-2020-000123
+  why: {zh: 同一案件保持先后, en: a case keeps its order}
 sources: [//bank/]
 writers: [bank]
 readers: [desk]
@@ -142,21 +143,21 @@ def test_a_source_prefix_ends_where_a_name_ends(prefix: str, source: str, accept
 
 def test_all_faults_of_all_files_are_told_at_once_with_line_and_field(tmp_path: Path) -> None:
     (tmp_path / "bank.loans.yaml").write_text(SOUND.replace("kind: input", "kind: imput") + "colour: red\n")
-    (tmp_path / "loan.events.yaml").write_text(SOUND.replace("  why: a case keeps its order\n", ""))
+    (tmp_path / "loan.events.yaml").write_text(SOUND.replace(", en: a case keeps its order", ""))
     found = "\n".join(flaws_of(tmp_path))
     assert "bank.loans.yaml (line 4, kind): Input should be 'input'" in found
-    assert "bank.loans.yaml (line 13, colour): Extra inputs are not permitted" in found
-    assert "loan.events.yaml (line 5, key.why): Field required" in found
+    assert "bank.loans.yaml (line 14, colour): Extra inputs are not permitted" in found
+    assert "loan.events.yaml (line 8, key.why.en): Field required" in found
 
 
 def test_a_field_given_twice_is_refused_instead_of_the_last_one_winning(tmp_path: Path) -> None:
     (tmp_path / "bank.loans.yaml").write_text(SOUND + "owner: bank\n")
-    assert flaws_of(tmp_path) == ["bank.loans.yaml (line 13): owner is given twice"]
+    assert flaws_of(tmp_path) == ["bank.loans.yaml (line 14): owner is given twice"]
 
 
 def test_a_file_that_is_not_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "bank.loans.yaml").write_text(SOUND + "events: [\n")
-    assert flaws_of(tmp_path)[0].startswith("bank.loans.yaml (line 14): not YAML")
+    assert flaws_of(tmp_path)[0].startswith("bank.loans.yaml (line 15): not YAML")
 
 
 def test_a_file_must_have_the_name_of_its_topic(tmp_path: Path) -> None:
@@ -225,6 +226,30 @@ def test_a_type_may_not_have_two_homes_for_one_writer() -> None:
 def test_the_same_type_may_stand_on_a_topic_of_each_side() -> None:
     other = inputs(name="commerce.loans", owner="commerce", sources=["//commerce/"], writers=["commerce"])
     assert catalogue(other).topic_of_publisher("//commerce/15", "loan.application_reported.v1").name == "commerce.loans"
+
+
+def test_a_topic_that_one_lost_broker_would_stop_is_refused() -> None:
+    found = flaws_between(*desk(inputs=inputs(replication=3, min_insync_replicas=3)))
+    assert "bank.loans.yaml (min_insync_replicas): with 3 replicas one lost broker would stop every writer" in found
+    assert "min_insync_replicas" in flaws_between(*desk(inputs=inputs(replication=1, min_insync_replicas=2)))
+
+
+def test_what_is_not_filled_in_yet_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bank.loans.yaml").write_text(SOUND.replace("owner: bank", "owner:"))
+    assert flaws_of(tmp_path) == ["bank.loans.yaml (line 3, owner): nothing is filled in here"]
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bank.loans.yaml").write_bytes(b"name: \xff\xfe")
+    assert flaws_of(tmp_path)[0].startswith("bank.loans.yaml: not text in UTF-8")
+
+
+def test_only_what_is_said_to_others_is_for_the_parties_to_read() -> None:
+    found = flaws_between(*desk(inputs=inputs(subscribers=["//bank/exim"])))
+    assert "bank.loans.yaml (subscribers): kind input is not for the parties to read" in found
+    assert "no systems of a party (bank, commerce, partner): ['//kouan/desk']" in flaws_between(
+        *desk(records=records(subscribers=["//kouan/desk", "//bank/exim"]))
+    )
 
 
 def test_names_that_brokers_mix_up_are_refused() -> None:

@@ -53,6 +53,12 @@ def test_a_small_cluster_gets_as_many_replicas_as_it_has_brokers_and_says_so() -
     assert [(short.topic.name, short.replication) for short in wanted.shortfalls] == [("bank.loans", 1)]
 
 
+def test_replicas_in_sync_are_those_of_the_file_as_far_as_the_replicas_go() -> None:
+    loans = CATALOGUE.topics["bank.loans"].model_copy(update={"replication": 5, "min_insync_replicas": 2})
+    wanted = {count: configs_of(loans, count)["min.insync.replicas"] for count in (1, 2, 3, 5)}
+    assert wanted == {1: "1", 2: "1", 3: "2", 5: "2"}
+
+
 def test_settings_that_differ_are_adjusted_and_no_others() -> None:
     (adjustment,) = plan(CATALOGUE, cluster(bank_loans=standing(retention_ms="1000", segment_ms="60000"))).adjustments
     assert adjustment.changes == (Change("retention.ms", "1000", "-1"),)
