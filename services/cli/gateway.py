@@ -23,9 +23,9 @@ commands.add_typer(keys, name="key")
 @commands.command("run")
 def run() -> None:
     """运行网关 · Run the gateway; settings come from KOUAN_… in the environment."""
+    from schemas.loading import load_contracts
     from services.gateway.app import run as run_gateway
     from services.kit.failures import Fatal
-    from services.registry import load_contracts
 
     load_contracts()
     try:

@@ -59,7 +59,8 @@ def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = N
         def __init__(self, **arguments: Any) -> None:
             super().__init__(gateway, **arguments)
 
-    run_app(app_around(Run, NAME, settings, silent_s=gateway.silent_s, unready=gateway.unready), settings)
+    app = app_around(Run, NAME, settings, silent_s=gateway.silent_s, unready=gateway.unready, needs_broker=False)
+    run_app(app, settings)
 
 
 def build_web(state: State) -> FastAPI:

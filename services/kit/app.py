@@ -79,10 +79,12 @@ def app_around(
     *,
     silent_s: Callable[[], float],
     unready: Callable[[], str],
+    needs_broker: bool = True,
 ) -> faust.App:
     """A Faust app that runs one service of ours, with health and metrics on its web server.
 
     `silent_s` tells for how many seconds the service has not turned, `unready` why it is not ready ("" when it is).
+    Without `needs_broker` it starts also where no broker answers yet.
     """
     app = faust.App(
         name,
@@ -96,7 +98,7 @@ def app_around(
         datadir=str(settings.data_dir / f"{name}-faust"),
         tabledir=str(settings.data_dir / f"{name}-faust" / "tables"),
     )
-    app.boot_strategy = _WithoutConsumer(app)
+    app.boot_strategy = _WithoutConsumer(app, enable_kafka_producer=needs_broker)
     app.service(child)
     _add_pages(app, silent_s, unready)
     return app
