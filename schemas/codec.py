@@ -2,7 +2,8 @@
 
 Everything that arrives is hostile until it went through `decode`. What can't be an event raises `DecodeError`; an event
 of a known type whose body breaks its schema raises `PayloadError`, which still carries the envelope, so that the
-publisher can be told all faults at once.
+publisher can be told all faults at once. An older version of a type is given as its newest (see `upcasting`), except to
+who asks for it as it was written; the event's `type` stays the one it came with.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic_core import from_json
 
 from schemas.envelope import EVENT_LIMIT, Event, Payload, payload_class
 from schemas.faults import Fault, faults_of
+from schemas.upcasting import STEPS, upcast
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -51,11 +53,17 @@ class PayloadError(Exception):
 
 
 def decode(
-    key: bytes | None, value: bytes | None, headers: Headers, known: Mapping[str, type[Payload]] | None = None
+    key: bytes | None,
+    value: bytes | None,
+    headers: Headers,
+    known: Mapping[str, type[Payload]] | None = None,
+    *,
+    as_written: bool = False,
 ) -> Event[Any]:
     """The event that a Kafka record carries.
 
     `known` maps the event types that are expected to their payload classes; without it, all registered types are.
+    `as_written` leaves the payload in the version that was written, as who passes it on or shows it needs it.
 
     Raises:
         DecodeError: the record is no event, or of a type that is not known.
@@ -66,7 +74,7 @@ def decode(
     named = dict(headers)
     content_type = named.get("content-type")
     if content_type is not None and content_type != JSON and content_type.startswith(b"application/cloudevents"):
-        return _decode_structured(key, value, known)
+        return _decode_structured(key, value, known, as_written)
     if len(value) > EVENT_LIMIT:
         raise _too_large(value, _text(named.get("ce_source")), _text(named.get("ce_id")))
     if len(named) != len(headers):
@@ -96,12 +104,14 @@ def decode(
     trace = named.get("traceparent") or named.get("ce_traceparent")
     if trace is not None:
         event.traceparent = _trace(trace)
-    event.data = _body(event, value, known)
+    event.data = _body(event, value, known, as_written)
     return event
 
 
-def _decode_structured(key: bytes | None, value: bytes, known: Mapping[str, type[Payload]] | None) -> Event[Any]:
-    event = decode_structured(value, known)
+def _decode_structured(
+    key: bytes | None, value: bytes, known: Mapping[str, type[Payload]] | None, as_written: bool
+) -> Event[Any]:
+    event = decode_structured(value, known, as_written=as_written)
     if key is None or key != event.subject.encode():
         raise DecodeError(
             "key-mismatch",
@@ -113,9 +123,15 @@ def _decode_structured(key: bytes | None, value: bytes, known: Mapping[str, type
 
 
 def decode_structured(
-    value: bytes, known: Mapping[str, type[Payload]] | None = None, *, closed: bool = False
+    value: bytes,
+    known: Mapping[str, type[Payload]] | None = None,
+    *,
+    closed: bool = False,
+    as_written: bool = False,
 ) -> Event[Any]:
-    """The event written as one JSON object (structured mode). `closed` refuses fields that the schema does not know.
+    """The event written as one JSON object (structured mode); `known` and `as_written` as with `decode`.
+
+    `closed` is the writer's view: it refuses fields that the schema does not know, and leaves the version as written.
 
     Raises:
         DecodeError: not a CloudEvent, or of a type that is not known.
@@ -155,9 +171,10 @@ def decode_structured(
     event.traceparent = _trace(trace.encode()) if isinstance(trace, str) else None
     cls = _class_of(event, known)
     try:
-        event.data = cls.model_validate(attributes["data"], extra="forbid" if closed else None)
+        payload = cls.model_validate(attributes["data"], extra="forbid" if closed else None)
     except ValidationError as error:
         raise PayloadError(event, attributes["data"], faults_of(error)) from None
+    event.data = payload if closed or as_written else upcast(payload)
     return event
 
 
@@ -165,8 +182,9 @@ def to_binary(event: Event[Payload]) -> tuple[bytes, bytes, list[tuple[str, byte
     """Key, value and headers of an event in CloudEvents binary mode, as they go onto a topic.
 
     Raises:
-        ValueError: the payload is larger than the limit of an event.
+        ValueError: the payload is larger than the limit of an event, or not one of the event's type.
     """
+    _same_type(event)
     value = event.data.model_dump_json(exclude_none=True).encode()
     if len(value) > EVENT_LIMIT:
         raise ValueError(f"event {event.id} has {len(value)} bytes; the limit of an event is {EVENT_LIMIT}")
@@ -190,7 +208,12 @@ def to_binary(event: Event[Payload]) -> tuple[bytes, bytes, list[tuple[str, byte
 
 
 def to_structured(event: Event[Payload]) -> dict[str, Any]:
-    """The event as one JSON object (structured mode), ready for `json.dumps`."""
+    """The event as one JSON object (structured mode), ready for `json.dumps`.
+
+    Raises:
+        ValueError: the payload is not one of the event's type.
+    """
+    _same_type(event)
     attributes = {
         "specversion": "1.0",
         "id": event.id,
@@ -205,6 +228,12 @@ def to_structured(event: Event[Payload]) -> dict[str, Any]:
     }
     body = event.data.model_dump(mode="json", exclude_none=True)
     return {**{name: text for name, text in attributes.items() if text is not None}, "data": body}
+
+
+def _same_type(event: Event[Payload]) -> None:
+    """What was read as a newer version than it came in must not be written under the old one's name."""
+    if event.type != event.data.TYPE:
+        raise ValueError(f"event {event.id} of type {event.type} has a payload of {event.data.TYPE}")
 
 
 def _envelope(version: bytes, id: str, source: str, kind: str, time: str, subject: str) -> Event[Any]:
@@ -258,18 +287,19 @@ def _class_of(event: Event[Any], known: Mapping[str, type[Payload]] | None) -> t
     return cls
 
 
-def _body(event: Event[Any], value: bytes, known: Mapping[str, type[Payload]] | None) -> Payload:
+def _body(event: Event[Any], value: bytes, known: Mapping[str, type[Payload]] | None, as_written: bool) -> Payload:
     cls = (known.get(event.type) if known is not None else None) or _class_of(event, known)
     if b"\\u0000" in value or b"\x00" in value:
         _refuse_nul(value, event.source, event.id)
     try:
-        return cls.__pydantic_validator__.validate_json(value)  # type: ignore[no-any-return]
+        payload = cls.__pydantic_validator__.validate_json(value)
     except ValidationError as error:
         try:
             body = from_json(value)
         except ValueError as reason:
             raise DecodeError("undecodable", f"the value is not JSON: {reason}", event.source, event.id) from None
         raise PayloadError(event, body, faults_of(error)) from None
+    return upcast(payload) if cls in STEPS and not as_written else payload  # type: ignore[no-any-return]
 
 
 def _refuse_nul(value: bytes, source: str | None, id: str | None) -> None:

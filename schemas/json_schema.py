@@ -25,11 +25,15 @@ EXAMPLES: Final = Path(__file__).with_name("examples")
 """The folder of bodies that are right, and of bodies that are wrong, for each type."""
 
 
+def contracts() -> dict[str, type[Payload]]:
+    """The payload classes of this package by event type, sorted: others may be registered too, by tests for example."""
+    load_contracts()
+    return {kind: cls for kind, cls in registered_types().items() if cls.__module__.partition(".")[0] == __package__}
+
+
 def documents(examples: Path = EXAMPLES) -> dict[str, JsonSchemaValue]:
     """The documents of all contracts, by event type."""
-    load_contracts()
-    ours = {kind: cls for kind, cls in registered_types().items() if cls.__module__.partition(".")[0] == __package__}
-    return {kind: document(cls, examples) for kind, cls in ours.items()}
+    return {kind: document(cls, examples) for kind, cls in contracts().items()}
 
 
 def document(cls: type[Payload], examples: Path = EXAMPLES) -> JsonSchemaValue:

@@ -11,10 +11,11 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from schemas.envelope import Model, Payload
 from schemas.screening import PolicyVersion
+from schemas.upcasting import upcaster
 from schemas.values import (
     REFERRAL_ID_PATTERN,
     AmountOrZero,
@@ -85,13 +86,41 @@ class LoanApprovalReported(LoanReport):
     term_months: TermMonths = Field(description="Term approved", examples=[12], json_schema_extra=unit("months"))
 
 
+class RejectionReason(Model):
+    """One reason of the bank: a code for programs and its own words."""
+
+    code: ReasonCode = Field(description="Coded reason", examples=["collateral_insufficient"])
+    text: LongText = Field(description="The reason in words", examples=["抵押物不足。"])
+
+
+_REASONS_EXAMPLE: Final[list[JsonValue]] = [
+    {"code": "collateral_insufficient", "text": "抵押物不足。"},
+    {"code": "own_funds_insufficient", "text": "自有资金未落实。"},
+]
+
+
 class LoanRejectionReported(LoanReport):
-    """The bank declined the application."""
+    """The bank declined the application, for one reason or several: whoever repairs it needs to know them all."""
+
+    TYPE: ClassVar[str] = "loan.rejection_reported.v2"
+
+    reasons: Annotated[tuple[RejectionReason, ...], Field(min_length=1, max_length=20)] = Field(
+        description="All reasons, the decisive one first", examples=[_REASONS_EXAMPLE]
+    )
+
+
+class LoanRejectionReportedV1(LoanReport):
+    """The bank declined the application. Knows one reason alone; version 2 takes several."""
 
     TYPE: ClassVar[str] = "loan.rejection_reported.v1"
 
     code: ReasonCode = Field(description="Coded reason", examples=["collateral_insufficient"])
     text: LongText = Field(description="The reason in words", examples=["抵押物不足。"])
+
+
+@upcaster(LoanRejectionReportedV1, LoanRejectionReported)
+def _with_one_reason(told: LoanRejectionReportedV1) -> LoanRejectionReported:
+    return LoanRejectionReported(loan_id=told.loan_id, reasons=(RejectionReason(code=told.code, text=told.text),))
 
 
 class LoanContractReported(LoanReport):
@@ -306,8 +335,16 @@ class LoanDeclined(LoanFact):
 
     TYPE: ClassVar[str] = "loan.declined.v1"
 
-    code: ReasonCode = Field(description="Coded reason of the bank", examples=["collateral_insufficient"])
-    text: LongText = Field(description="The reason in the bank's words", examples=["抵押物不足。"])
+    code: ReasonCode = Field(
+        description="Coded reason of the bank; the decisive one if there are several",
+        examples=["collateral_insufficient"],
+    )
+    text: LongText = Field(description="That reason in the bank's words", examples=["抵押物不足。"])
+    reasons: tuple[RejectionReason, ...] = Field(
+        default=(),
+        description="All reasons of the bank, the decisive one first; empty in events from before 2026-11-23",
+        examples=[_REASONS_EXAMPLE],
+    )
 
 
 class LoanContracted(LoanFact):

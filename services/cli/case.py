@@ -260,7 +260,7 @@ def step_of(record: Any, *, dead_letters: bool) -> Step:
             base, time=_moment(named.get("ce_time", "")) or stamped, dead_letter=True, id=letter, problem=problem
         )
     try:
-        event = decode(record.key, record.value, headers)
+        event = decode(record.key, record.value, headers, as_written=True)
     except PayloadError as error:
         event = error.event
         told = "; ".join(f"{fault.pointer or '/'} {fault.zh}" for fault in error.faults)

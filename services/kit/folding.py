@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from schemas.envelope import Payload, payload_class
+from schemas.upcasting import newest, reader_of
 from services.kit.answering import in_ms
 from services.kit.database import Database
 from services.kit.door import Aggregate, Effect
@@ -144,9 +145,10 @@ class Fold:
 
     def _readings_of(self, wiring: Wiring) -> Iterable[tuple[bytes, Reading]]:
         for kind in self._topic.events:
-            cls = payload_class(kind)
-            if cls is None:
+            written = payload_class(kind)
+            if written is None:
                 raise Fatal(f"{self._topic.name} carries {kind}, which no payload class has as its TYPE")
+            cls = newest(written)
             takers = tuple(
                 Taker(
                     states,
@@ -159,7 +161,7 @@ class Fold:
                 if cls in one.records or cls in wiring.opens[one.name] or cls in wiring.closes[one.name]
             )
             if takers:
-                yield kind.encode(), Reading(cls.__pydantic_validator__.validate_json, takers)
+                yield kind.encode(), Reading(reader_of(written), takers)
 
     # Decoding and folding
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.envelope import Event, Payload, payload_class
+from schemas.upcasting import newest
 from services.kit.batch import Target
 from services.kit.door import Aggregate, Effect, Route, Service
 from topics.definition import Catalogue, Topic
@@ -114,10 +115,14 @@ def _inlet(topic: Topic, aggregate: Aggregate, service: str, faults: list[str]) 
             faults.append(f"{topic.name} carries {kind}, which no payload class has as its TYPE")
         else:
             known[kind] = cls
-    routes = {}
-    for cls, route in aggregate.routes.items():
-        if cls.TYPE in known:
-            routes[cls.TYPE] = route if isinstance(route, Route) else Route(route)
+    # Older versions are decoded as the newest, so they take its route.
+    taken = {kind: aggregate.routes.get(newest(cls)) for kind, cls in known.items()}
+    routes = {kind: one if isinstance(one, Route) else Route(one) for kind, one in taken.items() if one is not None}
+    faults += [
+        f"{aggregate.name} of {service} routes {cls.TYPE}, which is read as {newest(cls).TYPE}; route that one"
+        for cls in aggregate.routes
+        if cls.TYPE in known and newest(cls) is not cls
+    ]
     decides = {kind: route.decide for kind, route in routes.items()}
     return Inlet(topic, aggregate.name, known, routes, decides, sends_on=topic.redistributed_by == service)
 

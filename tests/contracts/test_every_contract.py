@@ -12,14 +12,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from schemas.envelope import EVENT_LIMIT, Model, registered_types
+from schemas.envelope import EVENT_LIMIT, Model
 from schemas.faults import faults_of
-from services.registry import load_contracts
+from schemas.json_schema import EXAMPLES, contracts
 
-load_contracts()
-
-EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-TYPES = registered_types()
+TYPES = contracts()
 
 
 def _examples(kind: str, which: str) -> list[Path]:
@@ -67,7 +64,8 @@ def test_there_are_contracts() -> None:
 @pytest.mark.parametrize("kind", TYPES)
 def test_type_is_lower_case_words_with_a_version(kind: str) -> None:
     stem, _, version = kind.rpartition(".")
-    assert version == "v1"
+    assert version[0] == "v"
+    assert int(version[1:]) >= 1
     assert all(word.isidentifier() and word == word.lower() for word in stem.split("."))
 
 

@@ -251,7 +251,9 @@ def _approved(payload: LoanApproved) -> Facts:
 def _loan_declined(payload: LoanDeclined) -> Facts:
     yield "贷款编号", "Loan", same(payload.loan.loan_id)
     yield "申请金额", "Applied for", written_sum(payload.loan.applied, payload.loan.currency)
-    yield "理由", "Reason", same(payload.text)
+    # Events of former releases name the decisive reason alone.
+    for text in [reason.text for reason in payload.reasons] or [payload.text]:
+        yield "理由", "Reason", same(text)
 
 
 def _disbursed(payload: LoanDisbursed) -> Facts:

@@ -136,7 +136,9 @@ def approve(case: LoanCase, data: LoanApprovalReported, move: Move) -> Payload |
 
 
 def decline(case: LoanCase, data: LoanRejectionReported, move: Move) -> Payload | Refusal:
-    return LoanDeclined(loan=position_of(replace(case, status=move.to)), code=data.code, text=data.text)
+    decisive = data.reasons[0]
+    declined = position_of(replace(case, status=move.to))
+    return LoanDeclined(loan=declined, code=decisive.code, text=decisive.text, reasons=data.reasons)
 
 
 def contract(case: LoanCase, data: LoanContractReported, move: Move) -> Payload | Refusal:

@@ -56,8 +56,11 @@ def approval(amount: str = "5000000.00", currency: str = "CNY", loan_id: str = L
     return loan.LoanApprovalReported(loan_id=loan_id, amount=money(amount, currency), term_months=24)
 
 
-def rejection() -> Payload:
-    return loan.LoanRejectionReported(loan_id=LOAN, code="collateral_insufficient", text="抵押物不足。")
+def rejection(*codes: str) -> Payload:
+    reasons = tuple(
+        loan.RejectionReason(code=code, text="抵押物不足。") for code in codes or ("collateral_insufficient",)
+    )
+    return loan.LoanRejectionReported(loan_id=LOAN, reasons=reasons)
 
 
 def contract(amount: str = "5000000.00", currency: str = "CNY") -> Payload:

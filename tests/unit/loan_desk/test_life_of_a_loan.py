@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from schemas import loan
+from schemas.codec import decode, to_binary
 from schemas.envelope import Payload
 from services.kit.door import Early
+from services.loan_desk.domain.decide import ROUTES
 from tests.unit.loan_desk import builders as given
 from tests.unit.loan_desk.builders import Desk, lent
 
@@ -78,6 +80,25 @@ def test_a_declined_loan_says_the_banks_reason_and_takes_nothing_more() -> None:
     assert isinstance(declined, loan.LoanDeclined)
     assert (declined.code, declined.loan.status) == ("collateral_insufficient", "declined")
     assert refusal_code(desk.tell(given.approval())) == "wrong_state"
+
+
+def test_a_declined_loan_says_all_reasons_of_the_bank_the_decisive_one_first() -> None:
+    desk = Desk()
+    (declined,) = desk.tell(given.shortlisted(), given.application(), given.rejection("plan_immature", "not_viable"))
+    assert isinstance(declined, loan.LoanDeclined)
+    assert declined.code == "plan_immature"
+    assert [reason.code for reason in declined.reasons] == ["plan_immature", "not_viable"]
+
+
+def test_a_rejection_in_either_version_leads_to_the_same_decision() -> None:
+    old = loan.LoanRejectionReportedV1(loan_id=given.LOAN, code="not_viable", text="抵押物不足。")
+    said = []
+    for report in (old, given.rejection("not_viable")):
+        desk = Desk()
+        desk.tell(given.shortlisted(), given.application())
+        key, value, headers = to_binary(given.event_of(report))
+        said.append(list(ROUTES[loan.LoanRejectionReported](desk.state, decode(key, value, headers), None)))
+    assert said[0] == said[1] != []
 
 
 def test_the_contract_is_at_most_what_was_approved() -> None:
