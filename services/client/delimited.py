@@ -49,7 +49,7 @@ def read_delimited(text: str, limits: Limits) -> tuple[str, Iterator[TableRow]]:
 
 
 def _rows(text: str, delimiter: str, limits: Limits) -> Iterator[TableRow]:
-    number = 0
+    number = width = 0
     try:
         for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 1):
             if number > limits.rows + 1:
@@ -57,7 +57,9 @@ def _rows(text: str, delimiter: str, limits: Limits) -> Iterator[TableRow]:
             if len(cells) > limits.columns:
                 raise too_many_columns(limits.columns, number)
             if any(cells):
-                yield TableRow(number, [_cell(cell, limits) for cell in cells])
+                width = width or len(cells)
+                short: list[Cell] = [_SHORT] if len(cells) < width else []
+                yield TableRow(number, [*(_cell(cell, limits) for cell in cells), *short])
     except csv.Error as error:
         raise Unreadable(
             "bad_csv",
@@ -65,6 +67,13 @@ def _rows(text: str, delimiter: str, limits: Limits) -> Iterator[TableRow]:
             f"Quotes that do not fit, or a cell that is too long: {error}; check the quotes from this row on.",
             number + 1,
         ) from None
+
+
+_SHORT: Final = Bad(
+    "short_row",
+    "该行在此列之前就结束了（可能缺少分隔符或文件被截断），请补全。",
+    "The row ends before this column (is a delimiter missing, or the file cut off?); complete it.",
+)
 
 
 def _cell(text: str, limits: Limits) -> Cell:

@@ -1,4 +1,4 @@
-"""The three parts of an XLSX file that make a table: shared texts, styles (which numbers are dates), and a sheet's rows.
+"""The parts of an XLSX file that make a table: shared texts, styles (which numbers are dates), and a sheet's rows.
 
 Each is a handler of XML elements as they stream by.
 """
@@ -35,7 +35,7 @@ _LEAP_YEAR_THAT_WAS_NONE: Final = 60
 
 def local(name: str) -> str:
     """The name of an element or attribute without its prefix."""
-    return name.rpartition(":")[2]
+    return name.rpartition(":")[2] if ":" in name else name
 
 
 class _Text:
@@ -206,9 +206,13 @@ class Rows:
         self._row.cells.extend([None] * (self._column - len(self._row.cells)))
         self._row.cells.append(cell)
 
+    @property
+    def _place(self) -> str:
+        return f"{column_letters(self._column)}{self._row.number}"
+
     def _value(self) -> Cell:
-        place = f"{column_letters(self._column)}{self._row.number}"
         if self._formula:
+            place = self._place
             return Bad(
                 "formula_cell",
                 f"单元格 {place} 是公式，请改为“只粘贴数值”。",
@@ -220,7 +224,7 @@ class Rows:
         if self._kind == "s":
             index = int(text)
             if not 0 <= index < len(self._strings):
-                raise ValueError(f"cell {place} refers to a text that is not there")
+                raise ValueError(f"cell {self._place} refers to a text that is not there")
             return self._strings[index]
         if self._kind in ("inlineStr", "str"):
             return _unescaped(text)
@@ -229,20 +233,22 @@ class Rows:
         if self._kind == "d":
             return datetime.fromisoformat(text).replace(tzinfo=None)
         if self._kind == "e":
+            place = self._place
             return Bad(
                 "error_cell",
                 f"单元格 {place} 是错误值 {text[:20]}，请更正。",
                 f"Cell {place} holds the error {text[:20]}; correct it.",
             )
-        return self._number(text, place)
+        return self._number(text)
 
-    def _number(self, text: str, place: str) -> Cell:
+    def _number(self, text: str) -> Cell:
         number = float(text)
         if not math.isfinite(number):
-            raise ValueError(f"cell {place} holds no finite number")
+            raise ValueError(f"cell {self._place} holds no finite number")
         if self._style not in self._dates:
             return number
         if not 1 <= number < _LAST_SERIAL:
+            place = self._place
             return Bad(
                 "bad_date",
                 f"单元格 {place} 显示为日期，但其数值不是日期，请更正。",

@@ -25,6 +25,7 @@ from services.client.tables import MIB, Limits, TableRow, Unreadable
 _CHUNK: Final = 64 * 1024
 _DEPTH: Final = 64
 _DIRECTORY_ENTRY: Final = b"PK\x01\x02"
+_TAG_LIMIT: Final = MIB
 _RATIO_FROM: Final = MIB
 """Small parts may be packed as tightly as they like: they do no harm."""
 
@@ -203,8 +204,13 @@ class _Archive:
         parser.StartDoctypeDeclHandler = doctype
         if text is not None:
             parser.CharacterDataHandler = text
+        fed = 0
         for chunk in self._unpack(part):
             parser.Parse(chunk, False)
+            fed += len(chunk)
+            # A tag without an end is scanned from its beginning again with every piece.
+            if fed - parser.CurrentByteIndex > _TAG_LIMIT:
+                raise damaged("one of its tags is too long")
             yield
         parser.Parse(b"", True)
         yield

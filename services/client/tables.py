@@ -24,7 +24,7 @@ class Limits:
     cell_chars: int = 4_000
     lines: int = 1_000_000
     entries: int = 1_000
-    unzipped_bytes: int = 256 * MIB
+    unzipped_bytes: int = 128 * MIB
     ratio: int = 100
     strings: int = 1_000_000
 
