@@ -15,12 +15,17 @@ import uvicorn
 from fastapi import FastAPI
 from mode import Service as ModeService
 
-from services.gateway import problems
+from services.client.async_publisher import AsyncPublisher
+from services.gateway import events, problems
+from services.gateway.broker import BrokerWatch
+from services.gateway.idempotency import Answers
+from services.gateway.limits import Limits
 from services.gateway.parties import Keys
+from services.gateway.publishing import Publishing
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import State
 from services.kit.app import app_around
-from services.kit.database import SqliteDatabase, open_database
+from services.kit.database import Database, SqliteDatabase, open_database
 from services.kit.failures import Fatal
 from services.kit.log import set_up_logging
 from services.kit.worker import migrate_when_possible, run_app
@@ -30,6 +35,8 @@ log = structlog.get_logger()
 
 NAME = "gateway"
 MIGRATIONS = "services.gateway.migrations"
+
+_LEASE_MARGIN_S = 30.0
 
 
 def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = None) -> None:
@@ -46,10 +53,7 @@ def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = N
     if isinstance(database, SqliteDatabase):
         database.lock()
     migrate_when_possible(url, NAME, MIGRATIONS)
-    gateway = Gateway(
-        State(settings, catalogue or load_catalogue(), database, Keys(database, settings.gateway_key_refresh_seconds)),
-        listening,
-    )
+    gateway = Gateway(settings, catalogue or load_catalogue(), database, listening)
     gc.collect()
     gc.freeze()
 
@@ -68,14 +72,33 @@ def build_web(state: State) -> FastAPI:
     web = FastAPI(title="口岸协作网关 · Kouan gateway", docs_url=None, redoc_url=None)
     web.state.keys = state.keys
     problems.add_handlers(web)
+    web.include_router(events.router(state))
     return web
 
 
 class Gateway:
     """What runs beside each other in the gateway, started and stopped in order."""
 
-    def __init__(self, state: State, listening: socket.socket) -> None:
-        self.state = state
+    def __init__(
+        self, settings: GatewaySettings, catalogue: Catalogue, database: Database, listening: socket.socket
+    ) -> None:
+        self._database = database
+        self._publisher = AsyncPublisher(
+            settings.bootstrap_servers, catalogue=catalogue, confirm_within_s=settings.gateway_confirm_seconds
+        )
+        self._answers = Answers(
+            database,
+            lease_s=settings.gateway_read_seconds + settings.gateway_confirm_seconds + _LEASE_MARGIN_S,
+            keep_hours=settings.gateway_answers_hours,
+        )
+        self._state = State(
+            settings,
+            catalogue,
+            Keys(database, settings.gateway_key_refresh_seconds),
+            Limits(settings),
+            Publishing(catalogue, self._publisher, self._answers),
+        )
+        self._broker = BrokerWatch(settings.bootstrap_servers)
         self._listening = listening
         self._last_turn = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
@@ -88,17 +111,20 @@ class Gateway:
 
     def unready(self) -> str:
         """Why requests can't be served now, "" when they can."""
-        return "" if self._server is not None and self._server.started else "the HTTP interface is not open yet"
+        if self._server is None or not self._server.started:
+            return "the HTTP interface is not open yet"
+        return self._broker.unreachable
 
     async def start(self) -> None:
         """Open the HTTP interface; returns at once."""
-        self._tasks = [
-            asyncio.create_task(self.state.keys.keep_fresh(), name="keys"),
-            asyncio.create_task(self._turn()),
-        ]
+        if isinstance(self._database, SqliteDatabase):
+            # Its file lock makes this process the only one, so that nobody works on what another left behind.
+            await self._database.run(self._answers.take_over)
+        works = (self._state.keys.keep_fresh(), self._answers.keep_swept(), self._broker.watch(), self._turn())
+        self._tasks = [asyncio.create_task(work) for work in works]
         self._server = _Server(
             uvicorn.Config(
-                build_web(self.state),
+                build_web(self._state),
                 http="httptools",
                 ws="none",
                 lifespan="off",
@@ -112,14 +138,15 @@ class Gateway:
 
     async def stop(self) -> None:
         """Let requests under way end, then everything they need."""
-        self.state.stopping.set()
+        self._state.stopping.set()
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await self._serving
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.state.database.stop()
+        await self._publisher.stop()
+        await self._database.stop()
 
     async def _turn(self) -> None:
         while True:

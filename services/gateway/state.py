@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from services.gateway.limits import Limits
 from services.gateway.parties import Keys
+from services.gateway.publishing import Publishing
 from services.gateway.settings import GatewaySettings
-from services.kit.database import Database
 from topics.definition import Catalogue
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Made once by `app`; `database` is the front's own connection, `stopping` is set when streams have to end."""
+    """Made once by `app`; `stopping` is set when streams have to end."""
 
     settings: GatewaySettings
     catalogue: Catalogue
-    database: Database
     keys: Keys
+    limits: Limits
+    publishing: Publishing
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("leased_until_ms", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
-        sa.Column("headers", sa.String(), nullable=True),
+        sa.Column("media_type", sa.String(), nullable=True),
         sa.Column("body", sa.String(), nullable=True),
     )
     op.create_index("gateway_answer_created", "gateway_answer", ["created_ms"])

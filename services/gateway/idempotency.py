@@ -1,0 +1,280 @@
+"""Idempotency-Key, as in the IETF draft: a request that is sent again gets the answer it got, and no second effect.
+
+Two durable steps stand around the work: the key is reserved before, the answer stored after. What all requests wait for
+at one moment is written in one transaction, so that many share the price of one. A reservation that its process left
+behind can be taken over after its lease, by the same request only; only successes are stored, so that whatever failed
+may be sent again under its key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+import structlog
+from fastapi import Request
+
+from services.gateway.problems import Problem, unavailable
+from services.kit.database import Database
+from services.kit.failures import Transient
+
+log = structlog.get_logger()
+
+_QUOTED: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"')
+_BARE: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+_SWEEP_ROWS: Final = 5000
+_SWEEP_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it is stored: status, media type and body (UTF-8)."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A key that this request holds; `fingerprint` tells its payload from others."""
+
+    source: str
+    key: str
+    fingerprint: str
+    owner: str
+
+
+_Waiting = tuple[Reservation, Answer | None, "asyncio.Future[Any]"]
+
+
+def key_of(request: Request) -> str:
+    """The Idempotency-Key of a request.
+
+    Raises:
+        Problem: 400 when it is missing, given twice or malformed.
+    """
+    given = request.headers.getlist("idempotency-key")
+    if not given:
+        raise _bad_key(
+            "idempotency-key-missing",
+            "缺少 Idempotency-Key 请求头；请为每个新请求取一个新值，如 UUID，重发时沿用原值。",
+            "The Idempotency-Key header is missing; choose a new value for each new request, such as a UUID, "
+            "and keep it when the request is sent again.",
+        )
+    quoted = _QUOTED.fullmatch(given[0])
+    if len(given) > 1 or not (quoted or _BARE.fullmatch(given[0])):
+        raise _bad_key(
+            "idempotency-key-malformed",
+            "Idempotency-Key 应只出现一次，为 1 至 128 个 ASCII 字符；请使用 UUID。",
+            "Idempotency-Key has to be given once, as 1 to 128 ASCII characters; use a UUID.",
+        )
+    return quoted.group(1) if quoted else given[0]
+
+
+class Answers:
+    """The stored answers of one gateway process; `lease_s` is longer than any request may take."""
+
+    def __init__(self, database: Database, *, lease_s: float, keep_hours: int) -> None:
+        self._database = database
+        self._lease_ms = int(lease_s * 1000)
+        self._keep_ms = keep_hours * 3600 * 1000
+        self._process = uuid.uuid4().hex[:12]
+        self._number = 0
+        self._waiting_stored: list[_Waiting] = []
+        self._waiting_reserved: list[_Waiting] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._sql = _statements(database)
+
+    async def reserve(self, source: str, key: str, fingerprint: str) -> Reservation | Answer:
+        """Reserve a key; gives the stored answer where the same request was answered before.
+
+        Raises:
+            Problem: 409 while the same request is under way, 422 when the key belongs to another payload, 503 when the
+                database can't be written.
+        """
+        self._number += 1
+        reservation = Reservation(source, key, fingerprint, f"{self._process}-{self._number}")
+        try:
+            found: Reservation | Answer | Problem = await self._queued(self._waiting_reserved, reservation, None)
+        except Transient as failure:
+            log.warning("an idempotency key could not be reserved", error=str(failure))
+            raise unavailable(
+                ("暂时无法受理，请以同一 Idempotency-Key 重发。", "Send the same request again, with the same key.")
+            ) from None
+        if isinstance(found, Problem):
+            raise found
+        return found
+
+    async def store(self, reservation: Reservation, answer: Answer) -> None:
+        """Keep the answer of a request that succeeded.
+
+        Raises:
+            Problem: 503 when the database can't be written; the request may be sent again.
+        """
+        try:
+            await self._queued(self._waiting_stored, reservation, answer)
+        except Transient as failure:
+            log.warning("an answer could not be stored", error=str(failure))
+            raise unavailable(
+                ("结果未能保存，请以同一 Idempotency-Key 重发。", "Send the same request again, with the same key.")
+            ) from None
+
+    async def release(self, reservation: Reservation) -> None:
+        """Let the same request try again at once. Where that can't be written, it may after the lease."""
+        try:
+            await self._queued(self._waiting_stored, reservation, None)
+        except Transient as failure:
+            log.warning("a reservation could not be released and ends with its lease", error=str(failure))
+
+    async def keep_swept(self) -> None:
+        """Forget what is older than answers are kept; runs until cancelled."""
+        while True:
+            try:
+                before = _now_ms() - self._keep_ms
+                swept = _SWEEP_ROWS
+                while swept == _SWEEP_ROWS:
+                    swept = await self._database.run(self._database.execute, self._sql.sweep, (before, _SWEEP_ROWS))
+            except Transient as failure:
+                log.warning("old answers could not be removed", error=str(failure))
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+    def take_over(self) -> None:
+        """End all leases: for a process that is the only one on its database and has just started."""
+        self._database.execute("UPDATE gateway_answer SET leased_until_ms = 0 WHERE status IS NULL")
+
+    async def _queued(self, queue: list[_Waiting], reservation: Reservation, answer: Answer | None) -> Any:
+        future = asyncio.get_running_loop().create_future()
+        queue.append((reservation, answer, future))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        return await future
+
+    async def _write(self) -> None:
+        """Write what waits, all of it at once, until nothing waits any more."""
+        while self._waiting_reserved or self._waiting_stored:
+            stored, self._waiting_stored = self._waiting_stored, []
+            reserved, self._waiting_reserved = self._waiting_reserved, []
+            try:
+                found = await self._database.run(
+                    self._commit,
+                    [(reservation, answer) for reservation, answer, _ in stored],
+                    [reservation for reservation, _, _ in reserved],
+                )
+            except Exception as failure:
+                for *_, future in (*stored, *reserved):
+                    if not future.done():
+                        future.set_exception(failure)
+                continue
+            for (*_, future), outcome in zip((*stored, *reserved), (*(None for _ in stored), *found), strict=True):
+                if not future.done():
+                    future.set_result(outcome)
+        self._writing = None
+
+    def _commit(
+        self, stored: Sequence[tuple[Reservation, Answer | None]], reserved: Sequence[Reservation]
+    ) -> list[Reservation | Answer | Problem]:
+        """One transaction; runs on the database's thread. What is given up goes before what is asked for."""
+        with self._database.transaction():
+            if stored:
+                self._database.execute(self._sql.store, (_json(_row_of_answer(*each) for each in stored),))
+            return self._reserved(reserved) if reserved else []
+
+    def _reserved(self, wanted: Sequence[Reservation]) -> list[Reservation | Answer | Problem]:
+        now = _now_ms()
+        # One statement can't touch a row twice: of those that want the same key at one moment, the first is asked for.
+        first = {(each.source, each.key): each for each in reversed(wanted)}
+        rows = ((e.source, e.key, e.fingerprint, e.owner, now, now + self._lease_ms) for e in first.values())
+        owners = {owner for (owner,) in self._database.query(self._sql.reserve, (_json(rows), now))}
+        others = {place for place, each in first.items() if each.owner not in owners}
+        there = {}
+        if others:
+            there = {(row[0], row[1]): row[2:] for row in self._database.query(self._sql.look_up, (_json(others),))}
+        return [
+            each if each.owner in owners else _judged(each, there.get((each.source, each.key)) or _held_by(first, each))
+            for each in wanted
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    reserve: str
+    look_up: str
+    store: str
+    sweep: str
+
+
+def _statements(database: Database) -> _Statements:
+    six = database.rows("text", "text", "text", "text", "bigint", "bigint")
+    return _Statements(
+        reserve=(
+            "INSERT INTO gateway_answer (source, key, fingerprint, owner, created_ms, leased_until_ms) "
+            f"SELECT c0, c1, c2, c3, c4, c5 FROM {six} WHERE true "
+            "ON CONFLICT (source, key) DO UPDATE "
+            "SET owner = excluded.owner, leased_until_ms = excluded.leased_until_ms "
+            "WHERE gateway_answer.status IS NULL AND gateway_answer.leased_until_ms < ? "
+            "AND gateway_answer.fingerprint = excluded.fingerprint RETURNING owner"
+        ),
+        look_up=(
+            "SELECT a.source, a.key, a.fingerprint, a.status, a.media_type, a.body FROM gateway_answer a "
+            f"JOIN {database.rows('text', 'text')} ON a.source = c0 AND a.key = c1"
+        ),
+        store=(
+            "UPDATE gateway_answer SET status = c3, media_type = c4, body = c5, leased_until_ms = 0 "
+            f"FROM {database.rows('text', 'text', 'text', 'bigint', 'text', 'text')} "
+            "WHERE source = c0 AND key = c1 AND owner = c2 AND gateway_answer.status IS NULL"
+        ),
+        sweep=(
+            "DELETE FROM gateway_answer WHERE (source, key) IN "
+            "(SELECT source, key FROM gateway_answer WHERE created_ms < ? LIMIT ?)"
+        ),
+    )
+
+
+def _row_of_answer(reservation: Reservation, answer: Answer | None) -> tuple[Any, ...]:
+    place = (reservation.source, reservation.key, reservation.owner)
+    return (*place, answer.status, answer.media_type, answer.body.decode()) if answer else (*place, None, None, None)
+
+
+def _held_by(first: dict[tuple[str, str], Reservation], each: Reservation) -> tuple[Any, ...]:
+    """The row that another request of the same transaction has just reserved."""
+    return (first[each.source, each.key].fingerprint, None, None, None)
+
+
+def _judged(wanted: Reservation, row: Sequence[Any]) -> Answer | Problem:
+    """What stands under a key that is not free."""
+    fingerprint, status, media_type, body = row
+    if fingerprint != wanted.fingerprint:
+        return Problem(
+            422,
+            "idempotency-key-reused",
+            ("Idempotency-Key 已用于其他内容", "The Idempotency-Key belongs to another request"),
+            ("此键先前用于不同的内容；请换一个新的键。", "It was sent with another payload before; choose a new key."),
+        )
+    if status is None:
+        return Problem(
+            409,
+            "request-in-flight",
+            ("同一请求正在处理", "The same request is under way"),
+            ("请稍后以同一键重发，以取得结果。", "Send it again in a moment, with the same key, to get its answer."),
+            headers={"Retry-After": "1"},
+        )
+    return Answer(status, media_type, body.encode())
+
+
+def _bad_key(name: str, zh: str, en: str) -> Problem:
+    return Problem(400, name, ("Idempotency-Key 有误", "The Idempotency-Key is missing or malformed"), (zh, en))
+
+
+def _json(rows: Iterable[Iterable[Any]]) -> bytes:
+    return orjson.dumps([list(row) for row in rows])
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
