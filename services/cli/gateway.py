@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli import gateway_webhooks
 from services.cli.terminal import Exit, fail, out
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 commands = typer.Typer(no_args_is_help=True, help="HTTP 网关 · HTTP gateway")
 keys = typer.Typer(no_args_is_help=True, help="各方的密钥 · keys of the parties")
 commands.add_typer(keys, name="key")
+commands.add_typer(gateway_webhooks.commands, name="webhook")
 
 
 @commands.command("run")
@@ -47,7 +49,7 @@ def add(
     """新增密钥，只显示这一次 · Add a key; it is shown this once."""
     from services.gateway.parties import BadSource, add_key
 
-    with _database() as database:
+    with gateway_database() as database:
         try:
             key = add_key(database, source, _end_of_day_ms(expires))
         except BadSource:
@@ -66,7 +68,7 @@ def show() -> None:
 
     from services.gateway.parties import list_keys
 
-    with _database() as database:
+    with gateway_database() as database:
         found = list_keys(database)
     table = Table(box=None)
     for title in (
@@ -89,7 +91,7 @@ def revoke(key_id: Annotated[str, typer.Argument(help="密钥编号 · key id")]
     """吊销密钥，数秒内生效 · Revoke a key; it ends within seconds."""
     from services.gateway.parties import revoke_key
 
-    with _database() as database:
+    with gateway_database() as database:
         known = revoke_key(database, key_id)
     if not known:
         fail(
@@ -101,7 +103,7 @@ def revoke(key_id: Annotated[str, typer.Argument(help="密钥编号 · key id")]
 
 
 @contextmanager
-def _database() -> Iterator[Database]:
+def gateway_database() -> Iterator[Database]:
     """The gateway's database, brought to this release; it may be in use by a running gateway."""
     from services.gateway.app import MIGRATIONS, NAME
     from services.gateway.settings import GatewaySettings

@@ -72,14 +72,19 @@ class BadSource(ValueError):
     """Not the source of a party."""
 
 
+def check_source(source: str) -> None:
+    """Raise BadSource unless a source is that of a party."""
+    if not _SOURCE.fullmatch(source):
+        raise BadSource(source)
+
+
 def add_key(database: Database, source: str, expires_ms: int | None = None) -> str:
     """Make a key for a source; returns it whole, which nobody can do again. Call on the database's thread.
 
     Raises:
         BadSource: the source is not that of a party.
     """
-    if not _SOURCE.fullmatch(source):
-        raise BadSource(source)
+    check_source(source)
     key_id = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(12))
     secret = secrets.token_hex(32)
     database.execute(
