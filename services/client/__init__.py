@@ -3,12 +3,15 @@
 from services.client.async_publisher import AsyncPublisher
 from services.client.delivery import Report, Unavailable, Unconfirmed, UnconfirmedError
 from services.client.identity import derived_id
+from services.client.place import PlaceLost, Superseded
 from services.client.preparing import Prepared, Refused, prepare, prepare_json, prepare_object
 from services.client.publisher import Publisher
-from services.client.subscriber import Received, Skipped, Subscriber, Unknown
+from services.client.receiving import Received, Skipped, Unknown
+from services.client.subscriber import Subscriber
 
 __all__ = [
     "AsyncPublisher",
+    "PlaceLost",
     "Prepared",
     "Publisher",
     "Received",
@@ -16,6 +19,7 @@ __all__ = [
     "Report",
     "Skipped",
     "Subscriber",
+    "Superseded",
     "Unavailable",
     "Unconfirmed",
     "UnconfirmedError",

@@ -1,20 +1,53 @@
-"""Publishing from asyncio: returns when the broker has confirmed, never waits longer than it was told to."""
+"""Publishing from asyncio: returns when the broker has confirmed, and never waits longer than it was told to."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from asyncio import Future
 from collections.abc import Sequence
 from datetime import datetime
+from inspect import signature
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from schemas.envelope import Event, Payload
-from services.client.delivery import Unconfirmed
-from services.client.preparing import Prepared
-from topics.definition import Catalogue
+from services.client.delivery import (
+    Report,
+    Unavailable,
+    Unconfirmed,
+    UnconfirmedError,
+    reason_of,
+    require_settings,
+    require_source,
+)
+from services.client.preparing import Prepared, fill, prepare
+from topics.definition import Catalogue, load_catalogue
+
+log = logging.getLogger(__name__)
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
+_SETTINGS: Final = frozenset(signature(AIOKafkaProducer.__init__).parameters) - {"self", "loop", "bootstrap_servers"}
 
 
 class AsyncPublisher:
-    """Publishes on one event loop. `source` is needed for `publish` alone, not for `send_all`."""
+    """Publishes on one event loop, from any number of tasks; records that meet on the way travel together.
+
+    Args:
+        bootstrap_servers: `host:port`, several separated by commas.
+        source: the system that speaks, as in the catalogue; `publish` needs it, `send_all` doesn't.
+        catalogue: which source writes what; by default the one that is shipped.
+        confirm_within_s: so long one call may wait for its confirmations.
+        connect_within_s: so long one call may wait for a connection.
+        kafka: settings of aiokafka's producer, such as `security_protocol`, `ssl_context`, `sasl_mechanism`,
+            `sasl_plain_username`, `sasl_plain_password`, `compression_type`, `linger_ms`.
+
+    Raises:
+        ValueError: the catalogue lets the source write nothing, or there is no such setting.
+    """
 
     def __init__(
         self,
@@ -24,18 +57,39 @@ class AsyncPublisher:
         catalogue: Catalogue | None = None,
         confirm_within_s: float = 30.0,
         connect_within_s: float = 5.0,
-        linger_ms: int = 2,
         **kafka: Any,
     ) -> None:
-        raise NotImplementedError
+        self._servers = bootstrap_servers
+        self._source = source
+        self._catalogue = catalogue or load_catalogue()
+        if source is not None:
+            require_source(source, self._catalogue)
+        require_settings(kafka, _SETTINGS)
+        self._confirm_within_s = confirm_within_s
+        self._connect_within_s = connect_within_s
+        self._kafka = kafka
+        self._connecting: asyncio.Task[Any] | None = None
+        self._discarding: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"AsyncPublisher({self._servers!r}, {self._source!r})"
 
     async def start(self) -> None:
-        """Connect. Raises Unavailable; need not be called: sending connects where nothing is connected."""
-        raise NotImplementedError
+        """Connect now, so that a wrong address shows at once; sending connects too, whenever nothing is connected.
+
+        Raises:
+            Unavailable: no broker answers within `connect_within_s`.
+        """
+        await self._connected()
 
     async def stop(self) -> None:
-        """Disconnect. What is being sent by other tasks is reported to them as unconfirmed."""
-        raise NotImplementedError
+        """Disconnect. What other tasks are sending is reported to them as unconfirmed."""
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+            self._discard(connecting)
+        if self._discarding:
+            await asyncio.wait(self._discarding)
 
     async def publish(
         self,
@@ -48,16 +102,67 @@ class AsyncPublisher:
         causation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Event[Payload]:
-        """Publish one event. Raises Refused, Unavailable, UnconfirmedError."""
-        raise NotImplementedError
-
-    async def send_all(self, prepared: Sequence[Prepared]) -> list[Unconfirmed | None]:
-        """Send a batch and wait for all confirmations together: None or Unconfirmed for each, in order.
+        """Check a payload, fill its envelope and publish it; returns when the broker has confirmed it.
 
         Raises:
-            Unavailable: no broker could be reached; nothing was sent.
+            Refused: the event breaks its contract, or the source may not publish it; with every fault.
+            Unavailable: no broker could be reached; the event was not sent.
+            UnconfirmedError: it was sent and not confirmed; publish it again under the same reference.
+            ValueError: the reference is blank, or the publisher has no source.
         """
-        raise NotImplementedError
+        if self._source is None:
+            raise ValueError(
+                "this publisher has no source; give one to AsyncPublisher(…), such as //commerce/manzhouli"
+            )
+        event = fill(
+            self._source,
+            payload,
+            subject=subject,
+            reference=reference,
+            time=time,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            traceparent=traceparent,
+        )
+        prepared = prepare(event, self._catalogue)
+        [unconfirmed] = await self.send_all([prepared])
+        if unconfirmed is not None:
+            raise UnconfirmedError(Report(0, (unconfirmed,)))
+        return prepared.event
+
+    async def send_all(self, prepared: Sequence[Prepared]) -> list[Unconfirmed | None]:
+        """Send a batch and wait for its confirmations together: None or Unconfirmed for each, in order.
+
+        What is unconfirmed may stand on its topic or not: it is sent again under the same id.
+
+        Raises:
+            Unavailable: no broker could be reached within `connect_within_s`; nothing was sent.
+        """
+        if not prepared:
+            return []
+        connection = await self._connected()
+        futures: list[Future[Any]] = []
+        stopped = ""
+        end = asyncio.get_running_loop().time() + self._confirm_within_s
+        try:
+            async with asyncio.timeout_at(end):
+                producer = connection.result()
+                for one in prepared:
+                    futures.append(await producer.send(one.topic, one.value, one.key, headers=one.headers))
+                await asyncio.wait(futures)
+        except TimeoutError:
+            stopped = f"not confirmed within {self._confirm_within_s:g} s"
+            self._discard(connection)
+        except KafkaError as error:
+            stopped = reason_of(error)
+            self._discard(connection)
+        if not futures:
+            raise Unavailable(self._servers, f"{prepared[0].topic}: {stopped}")
+        outcomes = [_outcome(one, future, stopped) for one, future in zip(prepared, futures, strict=False)]
+        if not stopped and any(outcomes):
+            # A failed sequence of an idempotent producer leaves a gap, at which the broker would refuse all that comes.
+            self._discard(connection)
+        return outcomes + [Unconfirmed(one, f"not sent: {stopped}") for one in prepared[len(futures) :]]
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -67,3 +172,81 @@ class AsyncPublisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    async def _connected(self) -> asyncio.Task[Any]:
+        """The finished task that has made the producer. All who wait share one attempt, and what comes of it."""
+        connecting = self._connecting
+        if connecting is None or _failed(connecting):
+            connecting = self._connecting = asyncio.create_task(self._connect(), name="connect to Kafka")
+        try:
+            await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            if connecting.cancelled():
+                raise Unavailable(self._servers, "the publisher was stopped") from None
+            raise
+        return connecting
+
+    async def _connect(self) -> Any:
+        within_ms = int(self._confirm_within_s * 1000)
+        settings = {
+            "client_id": "kouan-publisher",
+            # One request a broker is under way at a time; what comes meanwhile travels together in the next.
+            "linger_ms": 0,
+            "max_batch_size": 256 * 1024,
+            "max_request_size": _MOST_BYTES,
+            "request_timeout_ms": min(10_000, within_ms),
+            **self._kafka,
+            # What the promise of order and of confirmation rests on can't be set otherwise.
+            "acks": "all",
+            "enable_idempotence": True,
+        }
+        producer = AIOKafkaProducer(bootstrap_servers=self._servers.split(","), **settings)
+        try:
+            async with asyncio.timeout(self._connect_within_s):
+                await producer.start()
+        except TimeoutError:
+            await _close(producer)
+            raise Unavailable(self._servers, f"no answer within {self._connect_within_s:g} s") from None
+        except (KafkaError, OSError) as error:
+            await _close(producer)
+            raise Unavailable(self._servers, reason_of(error)) from error
+        except BaseException:
+            await _close(producer)
+            raise
+        return producer
+
+    def _discard(self, connection: asyncio.Task[Any]) -> None:
+        """Give a producer up; the next who sends connects anew. Those who wait for it are told at once."""
+        if self._connecting is connection:
+            self._connecting = None
+        if connection.done() and not _failed(connection):
+            closing = asyncio.create_task(_close(connection.result()), name="disconnect from Kafka")
+            self._discarding.add(closing)
+            closing.add_done_callback(self._discarding.discard)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+def _outcome(prepared: Prepared, future: Future[Any], stopped: str) -> Unconfirmed | None:
+    # Nobody waits for it any more, so that what may still come of it would be logged as an oversight.
+    future.cancel()
+    if future.cancelled():
+        return Unconfirmed(prepared, stopped or "the connection was given up")
+    error = future.exception()
+    return None if error is None else Unconfirmed(prepared, reason_of(error))
+
+
+async def _close(producer: Any) -> None:
+    """Close a producer without waiting for what it has queued, as its own `stop` would: a stalled broker takes nothing.
+
+    What is queued fails first, then the connections are closed, so that nothing is left to wait for.
+    """
+    try:
+        producer._message_accumulator.fail_all(KafkaConnectionError("the connection was given up"))
+        async with asyncio.timeout(5):
+            await producer.client.close()
+            await producer.stop()
+    except Exception as error:
+        log.debug("a producer did not stop cleanly: %s", reason_of(error))
