@@ -20,6 +20,7 @@ from services.gateway import events, problems
 from services.gateway.broker import BrokerWatch
 from services.gateway.idempotency import Answers
 from services.gateway.limits import Limits
+from services.gateway.outcomes import Outcomes
 from services.gateway.parties import Keys
 from services.gateway.publishing import Publishing
 from services.gateway.settings import GatewaySettings
@@ -67,12 +68,13 @@ def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = N
     run_app(app, settings)
 
 
-def build_web(state: State) -> FastAPI:
+def build_web(state: State, outcomes: Outcomes) -> FastAPI:
     """All that is answered over HTTP."""
     web = FastAPI(title="口岸协作网关 · Kouan gateway", docs_url=None, redoc_url=None)
     web.state.keys = state.keys
     problems.add_handlers(web)
     web.include_router(events.router(state))
+    web.include_router(outcomes.router())
     return web
 
 
@@ -98,6 +100,7 @@ class Gateway:
             Limits(settings),
             Publishing(catalogue, self._publisher, self._answers),
         )
+        self._outcomes = Outcomes(self._state)
         self._broker = BrokerWatch(settings.bootstrap_servers)
         self._listening = listening
         self._last_turn = time.monotonic()
@@ -122,9 +125,10 @@ class Gateway:
             await self._database.run(self._answers.take_over)
         works = (self._state.keys.keep_fresh(), self._answers.keep_swept(), self._broker.watch(), self._turn())
         self._tasks = [asyncio.create_task(work) for work in works]
+        await self._outcomes.start()
         self._server = _Server(
             uvicorn.Config(
-                build_web(self._state),
+                build_web(self._state, self._outcomes),
                 http="httptools",
                 ws="none",
                 lifespan="off",
@@ -145,6 +149,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._outcomes.stop()
         await self._publisher.stop()
         await self._database.stop()
 
