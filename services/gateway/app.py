@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,13 @@ from fastapi import FastAPI
 from mode import Service as ModeService
 
 from services.client.async_publisher import AsyncPublisher
-from services.gateway import events, problems
+from services.gateway import events, files, problems
 from services.gateway.broker import BrokerWatch
 from services.gateway.idempotency import Answers
 from services.gateway.limits import Limits
 from services.gateway.outcomes import Outcomes
 from services.gateway.parties import Keys
+from services.gateway.protocol import bounded_protocol
 from services.gateway.publishing import Publishing
 from services.gateway.settings import GatewaySettings
 from services.gateway.state import State
@@ -57,6 +59,8 @@ def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = N
     gateway = Gateway(settings, catalogue or load_catalogue(), database, listening)
     gc.collect()
     gc.freeze()
+    # The database's thread needs the lock for moments only: at the default of 5 ms it would wait longer than it works.
+    sys.setswitchinterval(0.0001)
 
     class Run(GatewayService):
         """Binds the gateway, because Faust makes its services itself."""
@@ -74,6 +78,7 @@ def build_web(state: State, outcomes: Outcomes) -> FastAPI:
     web.state.keys = state.keys
     problems.add_handlers(web)
     web.include_router(events.router(state))
+    web.include_router(files.router(state))
     web.include_router(outcomes.router())
     return web
 
@@ -129,7 +134,9 @@ class Gateway:
         self._server = _Server(
             uvicorn.Config(
                 build_web(self._state, self._outcomes),
-                http="httptools",
+                http=bounded_protocol(
+                    self._state.settings.gateway_header_limit, self._state.settings.gateway_read_seconds
+                ),
                 ws="none",
                 lifespan="off",
                 access_log=False,

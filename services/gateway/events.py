@@ -29,8 +29,8 @@ def router(state: State) -> APIRouter:
             body = await state.limits.read(request, state.settings.gateway_body_limit)
             events = read_events(kind, request.headers, body, state.settings.gateway_batch_limit)
             prepared = await state.publishing.checked(party, events.objects, events.pointers)
-            names = sorted({name for name in request.headers if name.startswith("ce-")} | {"content-type"})
-            fingerprint = fingerprint_of(request, body, names)
+            attributes = [f"{name}={value}" for name, value in request.headers.items() if name.startswith("ce-")]
+            fingerprint = fingerprint_of(request.url.path, kind, *sorted(attributes), body)
             return await state.publishing.once(party, key, fingerprint, prepared, lambda: _told(prepared))
 
     return routes

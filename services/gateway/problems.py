@@ -28,7 +28,10 @@ _OF_STATUS: Final[dict[int, tuple[str, str, str]]] = {
 
 
 class Problem(Exception):
-    """A request that can't be served. `name` ends the problem's type, `title` and `detail` are (zh, en)."""
+    """A request that can't be served.
+
+    `name` ends the problem's type, `title` and `detail` are (zh, en), `more` are further members of the document.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Problem(Exception):
         detail: tuple[str, str],
         faults: Sequence[Fault] = (),
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail[1])
         self.status = status
@@ -46,6 +50,7 @@ class Problem(Exception):
         self.detail = detail
         self.faults = bounded(tuple(faults))
         self.headers = dict(headers or {})
+        self.more = dict(more or {})
 
     def document(self) -> dict[str, Any]:
         """The members of the problem document."""
@@ -56,6 +61,7 @@ class Problem(Exception):
             "detail": " · ".join(self.detail),
             "instance": uuid.uuid4().urn,
             "faults": [fault.model_dump() for fault in self.faults],
+            **self.more,
         }
 
     def body(self) -> bytes:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import structlog
-from fastapi import Request, Response
+from fastapi import Response
 
-from schemas.faults import Fault
+from schemas.faults import Fault, bounded
 from services.client.async_publisher import AsyncPublisher
 from services.client.delivery import Unavailable
 from services.client.preparing import Prepared, Refused, prepare_object
@@ -22,7 +22,7 @@ from topics.definition import PUBLISHED, Catalogue
 
 log = structlog.get_logger()
 
-FORBIDDEN: Final = "source_not_yours"
+FORBIDDEN: Final = "sourcenot_yours"
 _FORBIDDEN_CODES: Final = frozenset({FORBIDDEN, "not_allowed", "not_publishable"})
 _BREATH: Final = 50
 
@@ -59,7 +59,9 @@ class Publishing:
                 faults += within(pointer, refused.faults)
         faults += _repeated(prepared) if not faults else ()
         if faults:
-            raise self.refusal(party, faults)
+            problem = self.refusal(party, {fault.code for fault in faults})
+            problem.faults = bounded(tuple(faults))
+            raise problem
         return prepared
 
     def check(self, party: Party, attributes: Any) -> Prepared:
@@ -73,16 +75,16 @@ class Publishing:
         try:
             prepared = prepare_object(attributes, self._catalogue)
         except Refused as refused:
-            own = [] if _is_own(party, attributes.get("source")) else [_not_yours(party)]
+            own = [] if _is_own(party, attributes.get("source")) else [not_yours(party)]
             others = (fault for fault in refused.faults if not own or fault.code != "not_allowed")
             raise Refused((*own, *others)) from None
         if prepared.event.source != party.source:
-            raise Refused((_not_yours(party),))
+            raise Refused((not_yours(party),))
         return prepared
 
-    def refusal(self, party: Party, faults: Sequence[Fault]) -> Problem:
-        """The problem that tells faults: 403 where the party may not, 422 where the content is wrong."""
-        if any(fault.code in _FORBIDDEN_CODES for fault in faults):
+    def refusal(self, party: Party, codes: Collection[str]) -> Problem:
+        """The problem that tells faults of these codes: 403 where the party may not, 422 where the content is wrong."""
+        if not _FORBIDDEN_CODES.isdisjoint(codes):
             allowed = ", ".join(self.types_of(party)) or "–"
             return Problem(
                 403,
@@ -92,7 +94,6 @@ class Publishing:
                     f"本密钥只能以 {party.source} 的名义发布：{allowed}。本请求未发布任何事件。",
                     f"This key publishes as {party.source}, of the types {allowed}. Nothing of it was published.",
                 ),
-                faults,
             )
         return Problem(
             422,
@@ -102,7 +103,6 @@ class Publishing:
                 "请更正下列各处后重发整个请求；本请求未发布任何事件。",
                 "Correct all of the faults and send the whole request again; nothing of it was published.",
             ),
-            faults,
         )
 
     async def once(
@@ -144,13 +144,13 @@ class Publishing:
         return _response(answer, replayed=False)
 
 
-def fingerprint_of(request: Request, body: bytes, names: Iterable[str]) -> str:
-    """What tells this request from another under the same key: path, the headers that matter, body."""
-    digest = hashlib.sha256(request.url.path.encode())
-    for name in names:
-        digest.update(f"\0{name}\0{chr(0).join(request.headers.getlist(name))}".encode())
-    digest.update(b"\0\0")
-    digest.update(body)
+def fingerprint_of(*parts: str | bytes) -> str:
+    """What tells this request from another under the same key: SHA-256 of all that makes it what it is."""
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(b"%d:" % len(raw))
+        digest.update(raw)
     return digest.hexdigest()
 
 
@@ -173,7 +173,8 @@ def _is_own(party: Party, source: Any) -> bool:
     return source is None or source == party.source
 
 
-def _not_yours(party: Party) -> Fault:
+def not_yours(party: Party) -> Fault:
+    """The fault of an event that speaks for somebody else."""
     return Fault(
         code=FORBIDDEN,
         pointer="/source",

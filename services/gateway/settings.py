@@ -14,6 +14,7 @@ class GatewaySettings(Settings):
     gateway_port: int = Field(8080, ge=0, le=65535, description="Port of the HTTP interface")
     gateway_body_limit: int = Field(8 * 1024 * 1024, ge=1024, description="Bytes of a request to /events at the most")
     gateway_file_limit: int = Field(16 * 1024 * 1024, ge=1024, description="Bytes of a request to /files at the most")
+    gateway_file_rows: int = Field(10_000, ge=1, le=100_000, description="Rows of a file at the most")
     gateway_header_limit: int = Field(16 * 1024, ge=1024, description="Bytes of all headers of a request at the most")
     gateway_batch_limit: int = Field(1000, ge=1, le=10_000, description="Events in one batch at the most")
     gateway_read_seconds: float = Field(20.0, gt=0, description="Within this a request has to arrive in full")
