@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import case, demo, gateway, publish, rebuild, schemas, topics, up, worker
+from services.cli import case, demo, gateway, publish, rebuild, schemas, topics, topics_files, up, worker
 
 app = typer.Typer(
     name="kouan",
@@ -13,6 +13,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="口岸协作：商务与银行两侧以事件协同 · Commerce departments and Exim Bank branches, working together by events",
 )
+topics.commands.command("import")(topics_files.import_topics)
+topics.commands.command("export")(topics_files.export)
 app.add_typer(topics.commands, name="topics")
 app.add_typer(schemas.commands, name="schemas")
 app.add_typer(gateway.commands, name="gateway")

@@ -27,6 +27,7 @@ class Exit(IntEnum):
     BROKER = 4
     UNKNOWN_CASE = 5
     BUSY = 6
+    PENDING = 7
 
 
 BootstrapServers = Annotated[
