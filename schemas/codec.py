@@ -299,7 +299,7 @@ def _body(event: Event[Any], value: bytes, known: Mapping[str, type[Payload]] | 
         except ValueError as reason:
             raise DecodeError("undecodable", f"the value is not JSON: {reason}", event.source, event.id) from None
         raise PayloadError(event, body, faults_of(error)) from None
-    return upcast(payload) if cls in STEPS and not as_written else payload  # type: ignore[no-any-return]
+    return upcast(payload) if cls in STEPS and not as_written else payload
 
 
 def _refuse_nul(value: bytes, source: str | None, id: str | None) -> None:

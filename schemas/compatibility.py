@@ -182,13 +182,7 @@ class _Comparison:
 
     def changes(self, old: Document, new: Document, where: tuple[str, ...]) -> Iterator[_Change]:
         """What differs between two schemas of one place."""
-        names = (_reference(old), _reference(new))
-        if names in self._open:
-            return  # A model that holds itself is compared where it is met first.
-        if names != (None, None):
-            self._open.add(names)
-        old, new = _resolved(old, self._old), _resolved(new, self._new)
-        yield from _meaning(old, new, where)
+        yield from _meaning(_resolved(old, self._old), _resolved(new, self._new), where)
         before, after = self._alternatives(old, self._old), self._alternatives(new, self._new)
         gone, added = [kind for kind in before if kind not in after], [kind for kind in after if kind not in before]
         if gone:
@@ -198,22 +192,29 @@ class _Comparison:
         for kind in before:
             if kind in after:
                 yield from self._of_one_type(before[kind], after[kind], where)
-        self._open.discard(names)
 
     def _alternatives(self, schema: Document, definitions: Document) -> dict[str, Document]:
         """The types that a schema allows, each with its own part of the schema."""
         found: dict[str, Document] = {}
-        branches = schema.get("anyOf") or schema.get("oneOf") or [schema]
-        for branch in branches:
-            whole = _resolved(branch, definitions)
-            types = whole.get("type", "any")
+        whole = _resolved(schema, definitions)
+        for branch in whole.get("anyOf") or whole.get("oneOf") or [schema]:
+            types = _resolved(branch, definitions).get("type", "any")
             for kind in types if isinstance(types, list) else [types]:
                 # Two objects side by side are told apart by their place alone.
                 name = kind if kind not in found else f"{kind} {len(found) + 1}"
-                found[name] = whole
+                found[name] = branch
         return found
 
     def _of_one_type(self, old: Document, new: Document, where: tuple[str, ...]) -> Iterator[_Change]:
+        names = (_reference(old), _reference(new))
+        if names in self._open:
+            return  # A model that holds itself is compared where it is met first.
+        if names != (None, None):
+            self._open.add(names)
+        yield from self._between(_resolved(old, self._old), _resolved(new, self._new), where)
+        self._open.discard(names)
+
+    def _between(self, old: Document, new: Document, where: tuple[str, ...]) -> Iterator[_Change]:
         yield from _codes(old, new, where)
         yield from _limits(old, new, where)
         yield from self._fields(old, new, where)

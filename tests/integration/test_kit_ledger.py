@@ -26,6 +26,7 @@ pytestmark = pytest.mark.broker
 OPEN = "ledger.account_requested.v1"
 ENTRY = "ledger.entry_made.v1"
 CLERK = "ledger.clerk_named.v1"
+CLERK_V2 = "ledger.clerk_named.v2"
 
 
 @pytest.fixture
@@ -99,6 +100,25 @@ def test_every_poison_becomes_one_dead_letter_with_its_bytes_place_and_reason_an
     ledger.must_be_right()
 
     assert accounts(ledger)["a1"] == (11, 2)
+
+
+def test_both_versions_of_an_event_flow_at_once_and_come_to_the_same(
+    ledger: RunningLedger, publisher: Publisher
+) -> None:
+    clerks = ledger.topic("clerks")
+    for number in range(20):
+        publisher.event(clerks, CLERK, "old", {"name": f"Ana {number}"})
+        publisher.event(clerks, CLERK_V2, "new", {"called": f"Ana {number}"})
+        version, field = ((CLERK, "name"), (CLERK_V2, "called"))[number % 2]
+        publisher.event(clerks, version, "both", {field: f"Ana {number}"})
+    publisher.event(clerks, CLERK, "old", {"called": "of version 2"}, poison="schema")
+    publisher.event(clerks, CLERK_V2, "new", {"name": "of version 1"}, poison="schema")
+    publisher.flush()
+    ledger.must_be_right()
+
+    said = dict(ledger.history.database.query("SELECT key, names FROM ledger_clerk"))
+    assert json.loads(said["old"]) == [f"Ana {number}" for number in range(20)]
+    assert said["old"] == said["new"] == said["both"]
 
 
 def test_what_is_published_in_structured_mode_is_taken_too(ledger: RunningLedger, publisher: Publisher) -> None:

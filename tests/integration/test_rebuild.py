@@ -54,7 +54,9 @@ def publish(ledger: RunningLedger) -> None:
             body["close_at"] = (soon if number % 4 else late).isoformat()
         publisher.event(ledger.topic("accounts"), "ledger.account_requested.v1", f"a{number}", body)
     for number in range(ACCOUNTS):
-        publisher.event(ledger.topic("clerks"), "ledger.clerk_named.v1", f"c{number % 9}", {"name": f"员 {number}"})
+        version, field = (1, "name") if number % 2 else (2, "called")
+        kind = f"ledger.clerk_named.v{version}"
+        publisher.event(ledger.topic("clerks"), kind, f"c{number % 9}", {field: f"员 {number}"})
     entries = [
         publisher.event(
             ledger.topic("entries"), "ledger.entry_made.v1", f"a{key}", {"amount": amount, "letter": key % 10 == 0}

@@ -2,7 +2,8 @@
 
 It uses every way through the one door: messages of two topics (an entry may come early), a deadline that closes an
 account, an effect that writes a line to a file, and claims on account names. Clerks are a second aggregate under keys
-of their own. Service, topics and group take the name that they are built with, so that tests don't meet.
+of their own, and what is said of them has two versions. Service, topics and group take the name that they are built
+with, so that tests don't meet.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import Field
 from sqlmodel import Field as Column
 
 from schemas.envelope import Event, Payload
+from schemas.upcasting import upcaster
 from services.kit.columns import StateRow, json_column
 from services.kit.door import (
     Aggregate,
@@ -83,14 +85,35 @@ class AccountClosed(Payload):
 
 
 class ClerkNamed(Payload):
+    TYPE = "ledger.clerk_named.v2"
+    called: str = Field(min_length=1)
+
+
+class ClerkNamedV1(Payload):
     TYPE = "ledger.clerk_named.v1"
     name: str = Field(min_length=1)
 
 
 class ClerkRecorded(Payload):
+    TYPE = "ledger.clerk_recorded.v2"
+    called: str
+    number: int
+
+
+class ClerkRecordedV1(Payload):
     TYPE = "ledger.clerk_recorded.v1"
     name: str
     number: int
+
+
+@upcaster(ClerkNamedV1, ClerkNamed)
+def named(old: ClerkNamedV1) -> ClerkNamed:
+    return ClerkNamed(called=old.name)
+
+
+@upcaster(ClerkRecordedV1, ClerkRecorded)
+def recorded(old: ClerkRecordedV1) -> ClerkRecorded:
+    return ClerkRecorded(called=old.name, number=old.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +209,13 @@ def deadlines(account: Account) -> Iterable[Deadline]:
 
 
 def name_clerk(clerk: Clerk | None, event: Event[ClerkNamed], context: NoContext) -> Iterable[Payload]:
-    if event.data.name == "nobody":
+    if event.data.called == "nobody":
         raise Invalid("nobody", "a clerk is somebody")
-    yield ClerkRecorded(name=event.data.name, number=len(clerk.names) + 1 if clerk else 1)
+    yield ClerkRecorded(called=event.data.called, number=len(clerk.names) + 1 if clerk else 1)
 
 
 def evolve_clerk(clerk: Clerk | None, payload: ClerkRecorded) -> Clerk:
-    return Clerk((*clerk.names, payload.name) if clerk else (payload.name,))
+    return Clerk((*clerk.names, payload.called) if clerk else (payload.called,))
 
 
 async def write_letter(payload: LetterQueued, attempt: int) -> Done:
@@ -274,14 +297,21 @@ def catalogue(name: str = "ledger") -> Catalogue:
     in_order = Text(zh="同一经办人保持先后", en="all of a clerk in order")
     by_clerk = {"key": Key(name="clerk", example="c-1", why=in_order)}
     outputs = (
-        AccountOpened, AccountRefused, EntryBooked, LetterQueued, LetterSent, AccountClosed, ClerkRecorded,
+        AccountOpened, AccountRefused, EntryBooked, LetterQueued, LetterSent, AccountClosed,
+        ClerkRecorded, ClerkRecordedV1,
     )  # fmt: skip
     carrier = {"max_message_bytes": 5 * 1024 * 1024}
     return Catalogue.of(
         (
             topic(f"{name}.accounts", Kind.INPUT, events=frozenset({AccountRequested.TYPE}), **inputs),
             topic(f"{name}.entries", Kind.INPUT, events=frozenset({EntryMade.TYPE}), **inputs),
-            topic(f"{name}.clerks", Kind.INPUT, events=frozenset({ClerkNamed.TYPE}), **inputs, **by_clerk),
+            topic(
+                f"{name}.clerks",
+                Kind.INPUT,
+                events=frozenset({ClerkNamed.TYPE, ClerkNamedV1.TYPE}),
+                **inputs,
+                **by_clerk,
+            ),
             topic(
                 f"{name}.events",
                 Kind.RECORD,

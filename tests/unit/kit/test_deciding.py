@@ -495,10 +495,10 @@ def test_a_redrive_that_fails_again_is_a_new_dead_letter_with_the_first_place(op
 
 
 def test_a_dead_letter_of_the_second_aggregate_goes_round_to_it(desk: Desk) -> None:
-    (letter,) = dead(desk.take(desk.record(ClerkNamed(name="nobody"), key="c1", id="clerk")))
-    batch = desk.take(_redriven(desk, letter.headers, b'{"name": "Ana"}', key=b"c1"))
+    (letter,) = dead(desk.take(desk.record(ClerkNamed(called="nobody"), key="c1", id="clerk")))
+    batch = desk.take(_redriven(desk, letter.headers, b'{"called": "Ana"}', key=b"c1"))
 
-    assert kinds(batch) == ["clerk_recorded"]
+    assert kinds(batch) == ["clerk_recorded.v2"]
     assert desk.state("c1", "clerk").names == ("Ana",)
     assert TaskId("clerk", partition_of(b"c1", PARTITIONS)) in batch.epochs
 

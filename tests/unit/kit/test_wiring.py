@@ -8,7 +8,16 @@ import pytest
 
 from services.kit.door import Service
 from services.kit.wiring import wire
-from tests.support.ledger import AccountOpened, AccountRequested, EntryMade, build, catalogue, topic
+from tests.support.ledger import (
+    AccountOpened,
+    AccountRequested,
+    ClerkNamed,
+    ClerkNamedV1,
+    EntryMade,
+    build,
+    catalogue,
+    topic,
+)
 from topics.definition import Catalogue, Key, Kind, Text
 
 
@@ -67,6 +76,21 @@ def test_types_of_a_topic_that_the_service_does_not_decide_about_are_known_but_n
 
     assert wiring.inlets["ledger.entries"].known == {EntryMade.TYPE: EntryMade}
     assert wiring.inlets["ledger.entries"].routes == {}
+
+
+def test_an_older_version_takes_the_route_of_the_newest() -> None:
+    clerks = wire(build(), catalogue()).inlets["ledger.clerks"]
+
+    assert clerks.routes[ClerkNamedV1.TYPE].decide is clerks.routes[ClerkNamed.TYPE].decide
+
+
+def test_a_route_for_an_older_version_is_refused_because_nothing_would_ever_take_it() -> None:
+    service = build()
+    account, clerk = service.aggregates
+    old = replace(clerk, routes={ClerkNamedV1: clerk.routes[ClerkNamed]})
+
+    with pytest.raises(TypeError, match=r"clerk of ledger routes ledger\.clerk_named\.v1, .* ledger\.clerk_named\.v2"):
+        wire(replace(service, aggregates=(account, old)), catalogue())
 
 
 def test_only_the_reader_that_the_catalogue_names_sends_misplaced_records_on() -> None:

@@ -50,7 +50,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         for number in range(ACCOUNTS)
     ]
     records += [
-        record("c1", ClerkRecorded(name="Li", number=1)),
+        record("c1", ClerkRecorded(called="Li", number=1)),
         record("a0001", LetterQueued(letter_id="a0001-1", text="hello")),
     ]
     with database(tmp_path / "old.db") as old:

@@ -18,6 +18,7 @@ from tests.support.ledger import (
     AccountOpened,
     AccountRefused,
     ClerkRecorded,
+    ClerkRecordedV1,
     EntryBooked,
     LetterQueued,
     LetterSent,
@@ -41,15 +42,15 @@ def booked(amount: int, balance: int, number: int) -> EntryBooked:
     return EntryBooked(amount=amount, balance=balance, number=number)
 
 
-def test_states_of_all_aggregates_come_out_as_their_events_left_them(into: SqliteDatabase) -> None:
+def test_states_of_all_aggregates_come_out_as_their_events_of_whatever_version_left_them(into: SqliteDatabase) -> None:
     folding = Folding(into)
     folding.take(
         record("a1", opened("a1")),
         record("a1", booked(5, 5, 1)),
         record("a2", opened("a2")),
-        record("c1", ClerkRecorded(name="Li", number=1)),
+        record("c1", ClerkRecordedV1(name="Li", number=1)),
         record("a1", booked(-2, 3, 2)),
-        record("c1", ClerkRecorded(name="王", number=2)),
+        record("c1", ClerkRecorded(called="王", number=2)),
     )
     folding.finish()
     assert into.query("SELECT key, name, balance, entries, closed FROM ledger_account ORDER BY key") == [

@@ -56,10 +56,8 @@ def approval(amount: str = "5000000.00", currency: str = "CNY", loan_id: str = L
     return loan.LoanApprovalReported(loan_id=loan_id, amount=money(amount, currency), term_months=24)
 
 
-def rejection(*codes: str) -> Payload:
-    reasons = tuple(
-        loan.RejectionReason(code=code, text="抵押物不足。") for code in codes or ("collateral_insufficient",)
-    )
+def rejection(code: str = "collateral_insufficient", *further: str) -> Payload:
+    reasons = tuple(loan.RejectionReason(code=one, text="抵押物不足。") for one in (code, *further))
     return loan.LoanRejectionReported(loan_id=LOAN, reasons=reasons)
 
 
