@@ -1,13 +1,15 @@
-"""`kouan publish`: a file of events onto the topics of their publishers, all checked before the first is sent."""
+"""`kouan publish`: a file of events onto the topics of their publishers.
+
+All rows are checked before the first is sent, and what the broker confirmed is noted in a journal, so that a file may
+be published again after any interruption (see `publish_journal`).
+"""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -22,377 +24,281 @@ from services.cli.terminal import (
     fail_unreachable,
     out,
     quieten_clients,
-    short,
 )
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from schemas.envelope import Event
-    from topics.definition import Catalogue
+    from services.cli.publish_journal import Journal
+    from services.client.delivery import Unconfirmed
+    from services.client.mapping import Mapping
+    from services.client.rows import Checked
 
-CONFIRM_WITHIN_MS = 30_000
-"""How long the broker may take to confirm a record before it counts as unconfirmed."""
+CONFIRM_WITHIN_S = 30.0
+"""How long the broker may go without confirming anything before what was sent counts as unconfirmed."""
 
-_SHOWN = 20
-"""So many unconfirmed records are listed: all of them are sent again with the file anyway."""
+CHUNK = 1_000
+"""So many events are sent before what was confirmed of them is noted."""
 
-_ATTRIBUTES = frozenset(
-    {
-        *("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"),
-        *("correlationid", "causationid", "traceparent", "data"),
-    }
-)
-
-_IN_CHINESE = {
-    "undecodable": "该行不是 JSON 对象，请每行写一个结构化 CloudEvent。",
-    "missing-attribute": "缺少必填属性，或其值不是文本，请补齐 CloudEvents 属性。",
-    "unsupported-version": "specversion 必须为 1.0。",
-    "bad-attribute": "属性为空、过长或含控制字符，应为 1 至 256 个可打印字符。",
-    "bad-time": "time 须为带时区的 RFC 3339 时间，例如 2026-01-05T09:30:00+08:00。",
-    "unknown-type": "未知的事件类型，可用类型见主题目录。",
-    "nul-character": "文本中含有 U+0000，请删除。",
-    "too-large": "事件超过 256 KB 上限，请以引用代替文件内容。",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One checked event as it will stand on its topic; `line` is where it stood in the file, counted from 1."""
-
-    line: int
-    topic: str
-    type: str
-    id: str
-    key: bytes
-    value: bytes
-    headers: list[tuple[str, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class LineFault:
-    """One thing wrong with one line; `pointer` is a JSON Pointer into the line's object, empty for the whole."""
-
-    line: int
-    pointer: str
-    code: str
-    zh: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unconfirmed:
-    """A record that the broker did not confirm: it may stand on the topic or not. Sending it again does no harm."""
-
-    record: Record
-    reason: str
+JOURNALS = Path(".kouan/publish")
 
 
 def publish(
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, dir_okay=False, readable=True, help="JSON Lines，每行一个 CloudEvent · one CloudEvent a line"
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="JSON Lines（每行一个 CloudEvent）、CSV 或 XLSX · one CloudEvent a line, or one event a row",
         ),
     ],
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            "--mapping",
+            "-m",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="表格各列的含义（YAML 或 JSON） · what the columns of a table mean",
+        ),
+    ] = None,
+    sheet: Annotated[
+        str | None, typer.Option("--sheet", help="XLSX 的工作表，默认第一张 · sheet to read, by default the first")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="只检查，不发布 · check only, publish nothing")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="不理会发布记录，全部重发 · forget the journal and send all again")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", dir_okay=False, help="把结果写入文件（.json 或 .csv） · write the result to a file"),
+    ] = None,
+    journals: Annotated[
+        Path,
+        typer.Option("--journals", envvar="KOUAN_PUBLISH_JOURNALS", help="发布记录所在文件夹 · folder of the journals"),
+    ] = JOURNALS,
     bootstrap_servers: BootstrapServers = DEFAULT_SERVERS,
 ) -> None:
-    """发布事件文件：先检查全部各行，再发布 · Publish a file of events; nothing is sent unless every line is right."""
-    from services.registry import load_contracts
-    from topics.definition import load_catalogue
+    """发布事件文件：先检查全部各行，再发布；中断后重新运行即可 · Publish a file of events
 
-    load_contracts()
-    with _progress() as progress:
-        task = progress.add_task("检查 checking", total=file.stat().st_size)
-        with file.open("rb") as lines:
-            records, faults = prepare(lines, load_catalogue(), lambda size: progress.advance(task, size))
-    if faults:
-        _show_faults(faults)
-        lines_wrong = len({fault.line for fault in faults})
-        fail(
-            Exit.USAGE,
-            f"{file.name}：{lines_wrong} 行有误，共 {len(faults)} 处；未发布任何事件。改正后请重新发布整个文件。",
-            f"{file.name}: {len(faults)} faults in {lines_wrong} lines; nothing was published. Correct them, then "
-            "publish the whole file again.",
-        )
-    if not records:
+    Nothing is sent unless every row is right. After an interruption, run the same command again: what the broker has
+    confirmed is not sent a second time.
+    """
+    checked = _check(file, _read_mapping(mapping), sheet)
+    if checked.faults:
+        _write(report, checked)
+        _refuse(file, checked)
+    if not checked.prepared:
         fail(Exit.USAGE, f"{file.name} 中没有事件。", f"{file.name} holds no events.")
     if dry_run:
-        _show_counts(records)
-        out().print(f"[green]检查通过[/] {len(records)} 个事件，未发布 · all right, nothing published")
+        from services.cli.publish_report import show_counts
+
+        _write(report, checked)
+        show_counts(prepared for _, prepared in checked.prepared)
+        out().print(f"[green]检查通过[/] {len(checked.prepared):,} 个事件，未发布 · all right, nothing published")
         return
-    _publish(records, bootstrap_servers)
+    _publish(file, checked, bootstrap_servers, journals, restart, report)
 
 
-def prepare(
-    lines: Iterable[bytes], catalogue: Catalogue, advance: Callable[[int], object] = lambda size: None
-) -> tuple[list[Record], list[LineFault]]:
-    """Check every line (blank ones are skipped) and encode what is right. `advance` is told the bytes of each line."""
-    records: list[Record] = []
-    faults: list[LineFault] = []
-    seen: dict[tuple[str, str], tuple[int, bytes]] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip().removeprefix(b"\xef\xbb\xbf")
-        if text:
-            found = _check(number, text, catalogue, seen)
-            if isinstance(found, Record):
-                records.append(found)
-            else:
-                faults += found
-        advance(len(line))
-    return records, faults
+def _read_mapping(file: Path | None) -> Mapping | None:
+    from services.cli.publish_report import show_mapping_faults
+    from services.client.mapping import MappingError, read_mapping
 
-
-def _check(
-    number: int, text: bytes, catalogue: Catalogue, seen: dict[tuple[str, str], tuple[int, bytes]]
-) -> Record | list[LineFault]:
-    from schemas.codec import DecodeError, PayloadError, decode_structured, to_binary
-
-    strange = _unknown_attributes(number, text)
+    if file is None:
+        return None
     try:
-        event = decode_structured(text, closed=True)
-    except DecodeError as error:
-        return [*strange, LineFault(number, "", error.code, _IN_CHINESE.get(error.code, error.text), error.text)]
-    except PayloadError as error:
-        inner = [LineFault(number, f"/data{f.pointer}", f.code, f.zh, f.en) for f in error.faults]
-        placing = _misplaced(number, error.event, catalogue)
-        # What our own services say has a contract too, but its faults would not help anybody who may not publish it.
-        return [*strange, *placing, *([] if any(fault.pointer == "/type" for fault in placing) else inner)]
-    faults = [*strange, *_misplaced(number, event, catalogue)]
-    try:
-        key, value, headers = to_binary(event)
-    except ValueError as error:
-        return [*faults, LineFault(number, "/data", "too-large", _IN_CHINESE["too-large"], str(error))]
-    first, first_value = seen.setdefault((event.source, event.id), (number, value))
-    if first_value != value:
-        faults.append(
-            LineFault(
-                number,
-                "/id",
-                "id-reused",
-                f"与第 {first} 行的来源和 id 相同而内容不同，请换用新的 id。",
-                f"same source and id as line {first}, other content; give it an id of its own",
-            )
-        )
-    if faults:
-        return faults
-    topic = catalogue.topic_of_publisher(event.source, event.type).name
-    return Record(number, topic, event.type, event.id, key, value, headers)
-
-
-def _unknown_attributes(number: int, text: bytes) -> list[LineFault]:
-    """Attributes that would be lost on the way, most of them misspelt. A line that is no JSON is reported elsewhere."""
-    from pydantic_core import from_json
-
-    try:
-        attributes: Any = from_json(text)
-    except ValueError:
-        return []
-    names = sorted(set(attributes) - _ATTRIBUTES) if isinstance(attributes, dict) else []
-    return [
-        LineFault(
-            number,
-            f"/{name.replace('~', '~0').replace('/', '~1')}",
-            "unknown-attribute",
-            "未知的属性，请删除；业务字段应写在 data 之内。",
-            "not an attribute of our events; remove it, or move it into data",
-        )
-        for name in names
-    ]
-
-
-def _misplaced(number: int, event: Event[Any], catalogue: Catalogue) -> list[LineFault]:
-    from topics.definition import NotPublishableError
-
-    try:
-        catalogue.topic_of_publisher(event.source, event.type)
-    except NotPublishableError as error:
-        zh = f"{event.type} 由本系统的服务写出，不能由外部发布，请核对 type。"
-        return [LineFault(number, "/type", "not-publishable", zh, str(error))]
-    except LookupError as error:
-        zh = f"来源 {event.source} 不能发布 {event.type}，请核对 source。"
-        return [LineFault(number, "/source", "not-allowed", zh, str(error.args[0]))]
-    return []
-
-
-def _publish(records: Sequence[Record], servers: str) -> None:
-    _require_topics({record.topic for record in records}, servers)
-    started = time.monotonic()
-    with _progress() as progress:
-        task = progress.add_task("发布 publishing", total=len(records))
-        unconfirmed = deliver(records, servers, lambda: progress.advance(task))
-    if unconfirmed:
-        _show_unconfirmed(unconfirmed)
+        return read_mapping(file)
+    except MappingError as error:
+        show_mapping_faults(error.faults)
         fail(
-            Exit.BROKER,
-            f"{len(unconfirmed)} 个事件未得到确认，见上。请检查 Kafka 后重新发布同一文件：重复的事件会被识别。",
-            f"{len(unconfirmed)} of {len(records)} events were not confirmed, see above. Check the broker, then "
-            "publish the same file again: repeats are recognised.",
+            Exit.USAGE,
+            f"映射文件 {file.name} 有 {len(error.faults)} 处错误，见上；未发布任何事件。",
+            f"The mapping {file.name} has {len(error.faults)} faults, see above; nothing was published.",
         )
-    _show_counts(records)
+
+
+def _check(file: Path, mapping: Mapping | None, sheet: str | None) -> Checked:
+    from services.cli.publish_report import show_taken
+    from services.client.rows import Unreadable, check_rows, read_rows
+
+    try:
+        with _progress("{task.completed:,} 行 rows") as progress:
+            task = progress.add_task("检查 checking", total=None)
+            rows = read_rows(file, mapping=mapping, sheet=sheet)
+            checked = check_rows(rows, lambda: progress.advance(task))
+    except Unreadable as error:
+        fail(Exit.USAGE, f"{file.name} 无法读取：{error.zh}", f"{file.name} can't be read: {error.en}")
+    show_taken(checked.taken)
+    return checked
+
+
+def _refuse(file: Path, checked: Checked) -> NoReturn:
+    from services.cli.publish_report import show_faults
+
+    show_faults(checked.faults, checked.left_out)
+    count = len(checked.faults) + checked.left_out
+    fail(
+        Exit.USAGE,
+        f"{file.name}：{checked.rows_at_fault:,} 行有误，共 {count:,} 处；未发布任何事件。改正后请重新发布整个文件。",
+        f"{file.name}: {_counted(count, 'fault')} in {_counted(checked.rows_at_fault, 'row')}; nothing was published. "
+        "Correct them, then publish the whole file again.",
+    )
+
+
+def _publish(file: Path, checked: Checked, servers: str, journals: Path, restart: bool, report: Path | None) -> None:
+    from services.cli.publish_journal import JournalBusy, JournalDamaged, opened
+    from services.cli.publish_report import show_counts
+
+    records = [prepared for _, prepared in checked.prepared]
+    cluster_id = _cluster_with({record.topic for record in records}, servers)
+    try:
+        with opened(journals, records, cluster_id, file.name, restart=restart) as journal:
+            before = len(journal.confirmed)
+            if before == len(records):
+                _write(report, checked, confirmed_before=before, confirmed_now=0)
+                _tell_published(file, journal, before)
+                return
+            started = time.monotonic()
+            unconfirmed = _send(checked, journal, servers)
+            now = len(journal.confirmed) - before
+    except JournalBusy:
+        fail(
+            Exit.BUSY,
+            f"另一进程正在向该集群发布 {file.name}，请等它结束。",
+            f"Another process is publishing {file.name} to this cluster; wait for it to end.",
+        )
+    except JournalDamaged as error:
+        fail(
+            Exit.CONFLICT,
+            f"发布记录已损坏（{error}）。可用 --restart 全部重发：重复的事件会被识别。",
+            f"The journal is damaged ({error}). Send all again with --restart: repeats are recognised.",
+        )
+    except OSError as error:
+        fail(
+            Exit.FAILED,
+            f"无法写入发布记录：{error}。请用 --journals 指定可写的文件夹。",
+            f"The journal can't be written: {error}. Name a folder that can with --journals.",
+        )
+    _write(report, checked, confirmed_before=before, confirmed_now=now, unconfirmed=_told(unconfirmed))
+    left = len(records) - before - now
+    if left:
+        _tell_unconfirmed(unconfirmed, left, len(records))
+    show_counts(records)
+    if before:
+        out().print(
+            f"[green]续传完成[/] 此前已确认 {before:,} 个，不再发送 · {before:,} were confirmed before, not sent again"
+        )
     spent = time.monotonic() - started
-    out().print(f"[green]已确认[/] {len(records)} 个事件，{spent:.1f} 秒 · all confirmed by the broker")
+    out().print(f"[green]已确认[/] {now:,} 个事件，{spent:.1f} 秒 · all confirmed by the broker")
 
 
-def _require_topics(names: set[str], servers: str) -> None:
+def _cluster_with(topics: set[str], servers: str) -> str:
+    """The id of the cluster, once it is sure that it has the topics."""
     with administering(servers) as admin:
-        there = {topic["name"] for topic in admin.describe_topics(sorted(names)) if topic["error_code"] == 0}
-    missing = ", ".join(sorted(names - there))
+        there = {topic["name"] for topic in admin.describe_topics(sorted(topics)) if topic["error_code"] == 0}
+        cluster_id = str(admin.describe_cluster()["cluster_id"])
+    missing = ", ".join(sorted(topics - there))
     if missing:
         fail(
             Exit.BROKER,
             f"集群上没有这些主题：{missing}。请先运行 kouan topics apply。",
             f"The cluster lacks these topics: {missing}. Run `kouan topics apply` first.",
         )
+    return cluster_id
 
 
-def deliver(records: Sequence[Record], servers: str, advance: Callable[[], object] = lambda: None) -> list[Unconfirmed]:
-    """Publish in order and wait for every confirmation, calling `advance` at each; returns what got none.
+def _send(checked: Checked, journal: Journal, servers: str) -> list[tuple[int, Unconfirmed]]:
+    """Send in order what is not known as confirmed, noting every chunk; stops after one that stayed unconfirmed.
 
-    Idempotent producer, `acks=all`, partitions by murmur2 of the key: records of one key keep their order.
+    Returns what of that chunk was not confirmed, by the number of its row.
     """
-    from kafka import KafkaProducer
-    from kafka.errors import KafkaError
+    from services.client.delivery import Unavailable
+    from services.client.publisher import Publisher
 
     quieten_clients()
-    try:
-        producer = KafkaProducer(
-            bootstrap_servers=servers.split(","),
-            bootstrap_timeout_ms=ANSWER_WITHIN_MS,
-            client_id="kouan-publish",
-            acks="all",
-            enable_idempotence=True,
-            allow_auto_create_topics=False,
-            linger_ms=5,
-            batch_size=128 * 1024,
-            max_request_size=4 * 1024 * 1024,
-            max_block_ms=CONFIRM_WITHIN_MS,
-            request_timeout_ms=10_000,
-            delivery_timeout_ms=CONFIRM_WITHIN_MS,
+    todo = [index for index in range(len(checked.prepared)) if index not in journal.confirmed]
+    with _progress() as progress:
+        task = progress.add_task("发布 publishing", total=len(checked.prepared), completed=len(journal.confirmed))
+        publisher = Publisher(
+            servers,
+            confirm_within_s=CONFIRM_WITHIN_S,
+            connect_within_s=ANSWER_WITHIN_MS / 1000,
+            on_confirmed=lambda _: progress.advance(task),
         )
-    except (KafkaError, OSError) as error:
-        fail_unreachable(servers, short(error))
-    try:
-        return _send_all(producer, records, advance)
-    finally:
-        _close(producer)
-
-
-def _send_all(producer: Any, records: Sequence[Record], advance: Callable[[], object]) -> list[Unconfirmed]:
-    from kafka.errors import KafkaError
-
-    sent: list[tuple[Record, Any]] = []
-    confirmed = _Counter(advance)
-    stopped = ""
-    for record in records:
         try:
-            future = producer.send(record.topic, record.value, record.key, record.headers)
-        except KafkaError as error:
-            stopped = f"not sent: {short(error)}"
-            break
-        future.add_callback(confirmed)
-        sent.append((record, future))
-    _await_confirmations(producer, confirmed)
-    late = f"not confirmed within {CONFIRM_WITHIN_MS // 1000} s"
-    failed = [
-        Unconfirmed(record, short(future.exception) if future.is_done else late)
-        for record, future in sent
-        if not future.succeeded()
-    ]
-    return failed + [Unconfirmed(record, stopped) for record in records[len(sent) :]]
+            for start in range(0, len(todo), CHUNK):
+                chunk = todo[start : start + CHUNK]
+                for index in chunk:
+                    publisher.send(checked.prepared[index][1])
+                missed = {id(entry.prepared): entry for entry in publisher.flush().unconfirmed}
+                journal.note([index for index in chunk if id(checked.prepared[index][1]) not in missed])
+                if missed:
+                    rows = ((number, missed.get(id(prepared))) for number, prepared in checked.prepared)
+                    return [(number, entry) for number, entry in rows if entry is not None]
+        except Unavailable as error:
+            fail_unreachable(servers, error.reason)
+        finally:
+            publisher.close(timeout_s=0)
+    return []
 
 
-class _Counter:
-    """Counts confirmations; called on the client's own thread."""
+def _tell_published(file: Path, journal: Journal, count: int) -> None:
+    from rich.markup import escape
 
-    def __init__(self, advance: Callable[[], object]) -> None:
-        self.count = 0
-        self._advance = advance
-
-    def __call__(self, _: object) -> None:
-        self.count += 1
-        self._advance()
-
-
-def _await_confirmations(producer: Any, confirmed: _Counter) -> None:
-    """Wait until all is settled, or until nothing was confirmed for `CONFIRM_WITHIN_MS`.
-
-    The client's own delivery timeout is not enough: it is not looked at while the client waits for a producer id from a
-    broker that has stalled.
-    """
-    from kafka.errors import KafkaTimeoutError
-
-    count, since = confirmed.count, time.monotonic()
-    while time.monotonic() - since < CONFIRM_WITHIN_MS / 1000:
-        try:
-            producer.flush(timeout=1)
-            return
-        except KafkaTimeoutError:
-            if confirmed.count != count:
-                count, since = confirmed.count, time.monotonic()
+    name, at = escape(file.name), f"{journal.last_at:%Y-%m-%d %H:%M}" if journal.last_at else "?"
+    out().print(
+        f"[green]已发布过[/] {name} 的 {count:,} 个事件已于 {at} 全部得到该集群确认，本次未发送；"
+        "如确需重发，请加 --restart。",
+        soft_wrap=True,
+    )
+    out().print(
+        f"[green]Already published[/] all {count:,} events of {name}, confirmed by this cluster at {at}; nothing was "
+        "sent. To send them again nevertheless: --restart.",
+        soft_wrap=True,
+    )
 
 
-def _close(producer: Any) -> None:
-    """Close the producer even if a broker has stalled: the client's own `close` would first wait, then raise."""
-    from kafka.errors import KafkaError
+def _tell_unconfirmed(unconfirmed: Sequence[tuple[int, Unconfirmed]], left: int, count: int) -> NoReturn:
+    from services.cli.publish_report import show_unconfirmed
 
+    show_unconfirmed(unconfirmed)
+    fail(
+        Exit.BROKER,
+        f"{count:,} 个事件中有 {left:,} 个未得到确认。请检查 Kafka 后重新运行同一命令：已确认的不会重发，"
+        "重复的会被识别。",
+        f"{left:,} of {count:,} events were not confirmed. Check the broker, then run the same command again: what was "
+        "confirmed is not sent again, and repeats are recognised.",
+    )
+
+
+def _told(unconfirmed: Sequence[tuple[int, Unconfirmed]]) -> list[dict[str, Any]]:
+    return [{"row": row, "id": entry.prepared.event.id, "reason": entry.reason} for row, entry in unconfirmed]
+
+
+def _write(report: Path | None, checked: Checked, **outcome: Any) -> None:
+    from rich.markup import escape
+
+    from services.cli.publish_report import write_report
+
+    if report is None:
+        return
     try:
-        producer.close(timeout=1)
-    except KafkaError:
-        producer._sender.force_close()
-        producer._sender.join(5)
-        producer.close(timeout=5)
+        write_report(report, checked, **outcome)
+    except OSError as error:
+        # The report must not decide what becomes of the events: it is told, and the command goes on.
+        told = escape(str(error))
+        err().print(f"[yellow]无法写入报告 The report can't be written:[/] {told}", soft_wrap=True)
 
 
-def _progress() -> Progress:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _progress(told: str = "{task.percentage:>3.0f}% · {task.completed:,}/{task.total:,}") -> Progress:
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = err()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn(told), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-def _show_faults(faults: Sequence[LineFault]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("行 Line", justify="right", no_wrap=True)
-    table.add_column("字段 Field", overflow="fold")
-    table.add_column("代码 Code", overflow="fold")
-    table.add_column("问题 What is wrong", overflow="fold", ratio=1)
-    for fault in faults:
-        table.add_row(str(fault.line), Text(fault.pointer or "/"), Text(fault.code), Text(f"{fault.zh}\n{fault.en}"))
-    err().print(table)
-
-
-def _show_unconfirmed(unconfirmed: Sequence[Unconfirmed]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title in ("行 Line", "事件 Event", "主题 Topic", "原因 Reason"):
-        table.add_column(title, overflow="fold")
-    for entry in unconfirmed[:_SHOWN]:
-        record = entry.record
-        table.add_row(str(record.line), Text(record.id), record.topic, Text(entry.reason))
-    err().print(table)
-    if len(unconfirmed) > _SHOWN:
-        err().print(f" … 另有 {len(unconfirmed) - _SHOWN} 个 more")
-
-
-def _show_counts(records: Sequence[Record]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    counts = Counter((record.topic, record.type) for record in records)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("主题 Topic", no_wrap=True)
-    table.add_column("事件类型 Event type", no_wrap=True)
-    table.add_column("数量 Events", justify="right")
-    for (topic, kind), count in sorted(counts.items()):
-        table.add_row(topic, kind, f"{count:,}")
-    out().print(table)

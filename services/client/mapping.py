@@ -210,7 +210,7 @@ def _json(text: str) -> Any:
 
 
 class _Loader(yaml.BaseLoader):
-    """Everything stays text, so that no `NO` becomes a falsehood and no time loses its offset; no aliases or repeats."""
+    """Everything stays text: no `NO` becomes a falsehood, no time loses its offset. Aliases and repeats are refused."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

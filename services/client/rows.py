@@ -6,7 +6,7 @@ Everything a file may hold is told row by row, with all faults of a row at once;
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -23,7 +23,18 @@ from services.client.spreadsheets import encrypted, read_spreadsheet
 from services.client.tables import MIB, Limits, TableRow, Unreadable, too_many_rows
 from topics.definition import Catalogue, load_catalogue
 
-__all__ = ["Checked", "Limits", "Mapping", "Row", "RowFault", "Rows", "Taken", "check_rows", "read_rows"]
+__all__ = [
+    "Checked",
+    "Limits",
+    "Mapping",
+    "Row",
+    "RowFault",
+    "Rows",
+    "Taken",
+    "Unreadable",
+    "check_rows",
+    "read_rows",
+]
 
 FILE_FAULT_LIMIT: Final = 1_000
 """So many faults of one file are kept; of the rest, the number."""
@@ -120,10 +131,14 @@ class Checked:
     rows_at_fault: int = 0
 
 
-def check_rows(rows: Rows) -> Checked:
-    """Read a file to its end: what may be published, by the number of its row, and what is wrong."""
+def check_rows(rows: Rows, advance: Callable[[], object] = lambda: None) -> Checked:
+    """Read a file to its end: what may be published, by the number of its row, and what is wrong.
+
+    `advance` is called at every row.
+    """
     found = Checked(rows.taken, [], [])
     for row in rows:
+        advance()
         if row.prepared is not None:
             found.prepared.append((row.number, row.prepared))
             continue
@@ -155,7 +170,7 @@ def _require_table(content: bytes, ending: str) -> None:
         raise Unreadable(
             "other_spreadsheet",
             "不支持此电子表格格式（.xls、.xlsm、.ods 等），请另存为 .xlsx。",
-            "Spreadsheets of this kind (.xls, .xlsm, .ods …) are not taken; save it as .xlsx.",
+            "Spreadsheets of this kind (.xls, .xlsm, .ods) are not taken; save it as .xlsx.",
         )
     if not content.strip():
         raise Unreadable("empty_file", "文件是空的。", "The file is empty.")

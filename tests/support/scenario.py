@@ -23,8 +23,7 @@ import orjson
 from kafka.partitioner import murmur2
 
 from schemas.values import credit_check_character
-from services.cli.publish import prepare
-from services.registry import load_contracts
+from services.client.rows import check_rows, read_rows
 from topics.definition import load_catalogue
 
 DIRECTORY = Path(__file__).parents[2] / "deploy" / "reference" / "directory.jsonl"
@@ -153,12 +152,10 @@ def _paths(referrals: int) -> list[str]:
 
 
 def _directory(base: datetime) -> Iterator[Input]:
-    load_contracts()
     catalogue = load_catalogue()
-    with DIRECTORY.open("rb") as lines:
-        records, faults = prepare(lines, catalogue)
-    assert not faults, faults
-    for record in records:
+    checked = check_rows(read_rows(DIRECTORY))
+    assert not checked.faults, checked.faults
+    for _, record in checked.prepared:
         partition = partition_for(record.key, catalogue.topics[record.topic].partitions)
         yield Input(record.topic, partition, record.key, record.value, tuple(record.headers), _ms(base), 0.0)
 
