@@ -109,14 +109,13 @@ def _writing(topic: Topic, parties: Mapping[str, str]) -> Iterator[Right]:
 
 
 def _reading(topic: Topic, parties: Mapping[str, str]) -> Iterator[Right]:
-    services = list(topic.readers)
-    if topic.kind in OUTCOMES:
-        services.append(GATEWAY)
+    readers = [*topic.readers, OPERATORS, *([GATEWAY] if topic.kind in OUTCOMES else ())]
     subscribers = [user for user, source in parties.items() if _any_covers(topic.subscribers, source)]
-    for user in (*map(user_of_service, services), user_of_service(OPERATORS), *subscribers):
+    for user in (*map(user_of_service, readers), *subscribers):
         yield Right(user, "topic", topic.name, "Read")
         yield Right(user, "topic", topic.name, "Describe")
-    for service in services:
+    # Only who decides works in a group; gateway and operators keep their place themselves.
+    for service in topic.readers:
         yield Right(user_of_service(service), "group", service, "Read")
     for user in subscribers:
         # The dot ends the name: groups of bank-exim. are not those of bank-exim-nmg.

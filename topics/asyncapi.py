@@ -208,7 +208,7 @@ def _senders(topic: Topic, parties: Mapping[str, str]) -> Iterator[tuple[str, st
 def _receivers(topic: Topic, parties: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     yield from ((user_of_service(reader), reader) for reader in topic.readers)
     if topic.kind in OUTCOMES:
-        yield user_of_service(GATEWAY), GATEWAY
+        yield user_of_service(GATEWAY), None
     if topic.kind is Kind.DEAD_LETTERS:
         yield user_of_service(OPERATORS), None
     for user, source in parties.items():

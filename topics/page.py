@@ -227,7 +227,7 @@ def _rules(schema: Mapping[str, Any], outer: Mapping[str, Any]) -> str:
         told.append(" · ".join(map(str, schema["enum"])))
     told += [f"{sign} {schema[name]}" for name, sign in _LIMITS if name in schema]
     least, most = schema.get("minLength"), schema.get("maxLength")
-    if least or most:
+    if (least or most) and "pattern" not in schema:
         bounds = f"{least}–{most}" if least and most else f"≤ {most}" if most else f"≥ {least}"
         told.append(f"{bounds} 字符 characters")
     if "minItems" in outer or "maxItems" in outer:
