@@ -48,14 +48,14 @@ class Client:
 
 
 def _java() -> list[str]:
-    built = _built(_HERE / "java", ["mvn", "-B", "-q", "compile", "dependency:copy-dependencies"])
+    folder = built(_HERE / "java", ["mvn", "-B", "-q", "compile", "dependency:copy-dependencies"]) / "target"
     # Serial collection and one compiler stage: for seconds of work on a small machine, starting is all that counts.
     quick = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    return ["java", *quick, "-cp", f"{built}/target/classes:{built}/target/dependency/*", "kouan.Foreign"]
+    return ["java", *quick, "-cp", f"{folder}/classes:{folder}/dependency/*", "kouan.Foreign"]
 
 
 def _javascript() -> list[str]:
-    return ["node", str(_built(_HERE / "javascript", ["npm", "ci"]) / "main.mjs")]
+    return ["node", str(built(_HERE / "javascript", ["npm", "ci"]) / "main.mjs")]
 
 
 def _program(command: Callable[[], list[str]], name: str, needs: tuple[str, ...], packages: str) -> Client:
@@ -104,16 +104,16 @@ CLIENTS = (
 )
 
 
-def _built(source: Path, command: Sequence[str]) -> Path:
+def built(source: Path, command: Sequence[str]) -> Path:
     """A copy of the source folder in the cache, in which the command was run once; a changed source, a new copy."""
     files = sorted(path for path in source.rglob("*") if path.is_file())
     digest = sha256()
     for path in files:
         digest.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes() + b"\0")
-    built = jar_cache() / f"foreign-{source.name}-{digest.hexdigest()[:16]}"
-    if built.is_dir():
-        return built
-    parcel = built.with_name(f".{built.name}-{uuid.uuid4().hex}")
+    kept = jar_cache() / f"foreign-{source.name}-{digest.hexdigest()[:16]}"
+    if kept.is_dir():
+        return kept
+    parcel = kept.with_name(f".{kept.name}-{uuid.uuid4().hex}")
     try:
         for path in files:
             copy = parcel / path.relative_to(source)
@@ -121,13 +121,13 @@ def _built(source: Path, command: Sequence[str]) -> Path:
             shutil.copyfile(path, copy)
         _run(command, folder=parcel, seconds=_BUILD_SECONDS)
         # Renamed when complete, so that an interrupted download is never taken for the whole.
-        parcel.rename(built)
+        parcel.rename(kept)
     except OSError:
-        if not built.is_dir():
+        if not kept.is_dir():
             raise
     finally:
         shutil.rmtree(parcel, ignore_errors=True)
-    return built
+    return kept
 
 
 def _run(command: Sequence[str], text: str = "", *, folder: Path | None = None, seconds: float = _RUN_SECONDS) -> str:
