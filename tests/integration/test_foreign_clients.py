@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from services.embedded.processes import Process, worker, worker_environment
+from services.testing.publishing import Publishing
+from services.testing.reading import Record, Topics
 from tests.foreign.programs import CLIENTS, MODES, Client, Json
 from tests.support.brokers import in_ci
-from tests.support.scenario import build_scenario
-from tests.support.system import Publisher, empty_cluster, wait_until
-from topics.definition import load_catalogue
+from tests.support.scenario import DIRECTORY
+from tests.support.system import empty_cluster, wait_until
 
 pytestmark = pytest.mark.broker
 
 INPUT, OUTPUT = "commerce.referrals", "referral.events"
 EXAMPLE = Path(__file__).parents[2] / "schemas" / "examples" / "referral.submitted.v1" / "valid-zone-plan.json"
-NAMES = ("满洲里", "绥芬河", "霍尔果斯")
 SECONDS = 60
 
 
@@ -34,46 +32,30 @@ class Intake:
 
     bootstrap_servers: str
     process: Process
+    topics: Topics
 
     def said(self) -> list[Json]:
-        """All that stands on its topic, read by a client that shares no code with those under test."""
-        consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap_servers, "group.id": "none", "enable.auto.commit": False}
-        )
-        try:
-            partitions = range(load_catalogue().topics[OUTPUT].partitions)
-            places = [TopicPartition(OUTPUT, number, OFFSET_BEGINNING) for number in partitions]
-            left = sum(consumer.get_watermark_offsets(place, timeout=30)[1] for place in places)
-            consumer.assign(places)
-            events = []
-            deadline = time.monotonic() + SECONDS
-            while len(events) < left:
-                assert time.monotonic() < deadline, f"{len(events)} of {left} records of {OUTPUT} came"
-                message = consumer.poll(0.5)
-                if message is not None:
-                    assert message.error() is None, message.error()
-                    events.append(_as_event(dict(message.headers()), message.value()))
-            return events
-        finally:
-            consumer.close()
+        """All that stands on its topic."""
+        return [_as_event(record) for record in self.topics.read(OUTPUT, self.topics.began)]
 
 
-def _as_event(headers: Mapping[str, bytes], value: bytes) -> Json:
-    attributes = {name.removeprefix("ce_"): text.decode() for name, text in headers.items() if name.startswith("ce_")}
-    return {**attributes, "datacontenttype": headers["content-type"].decode(), "data": json.loads(value)}
+def _as_event(record: Record) -> Json:
+    named = {name: text.decode() for name, text in record.headers}
+    attributes = {name.removeprefix("ce_"): text for name, text in named.items() if name.startswith("ce_")}
+    assert record.value is not None
+    return {**attributes, "datacontenttype": named["content-type"], "data": json.loads(record.value)}
 
 
 @pytest.fixture(scope="module")
 def intake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intake]:
     folder = tmp_path_factory.mktemp("foreign")
-    with empty_cluster(folder / "broker") as bootstrap_servers:
-        publisher = Publisher(bootstrap_servers)
-        publisher.publish(build_scenario(len(NAMES)).directory)
-        publisher.close()
+    with empty_cluster(folder / "broker") as bootstrap_servers, Topics(bootstrap_servers) as topics:
+        with Publishing(bootstrap_servers) as publishing:
+            publishing.file(DIRECTORY)
         environment = worker_environment(bootstrap_servers, folder / "data", log_level="WARNING")
         with worker("referral_intake", environment, folder / "logs") as process:
             process.wait_ready()
-            yield Intake(bootstrap_servers, process)
+            yield Intake(bootstrap_servers, process, topics)
 
 
 @pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
