@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from schemas.upcasting import newest, reader_of, upcast, upcaster
 from tests.support.ledger import ClerkNamed, ClerkNamedV1, EntryMade
 
 NOON = datetime.fromisoformat("2026-03-23T12:00:00+08:00")
-OLD = Event("1", "//bank/exim-nmg", ClerkNamedV1.TYPE, NOON, "c1", ClerkNamedV1(name="Ana"))
+OLD: Event[Any] = Event("1", "//bank/exim-nmg", ClerkNamedV1.TYPE, NOON, "c1", ClerkNamedV1(name="Ana"))
 STRUCTURED = [("content-type", b"application/cloudevents+json")]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from schemas.loan import LoanRejectionReported, LoanRejectionReportedV1, RejectionReason
 from schemas.referral import ReferralSubmitted, WithdrawalSubmitted
 from services.cli.case import Step, step_of, summary, time_line
 from tests.unit.cli.builders import MORNING, event, record, record_of, submitted
@@ -117,3 +118,13 @@ def test_a_number_is_shown_with_its_name() -> None:
 def test_a_dead_letter_stands_at_the_time_of_what_it_is_of() -> None:
     letter = step_of(record_of(event(REFERRAL), "screening.dead-letters"), dead_letters=True)
     assert letter.time == MORNING
+
+
+def test_each_version_of_an_event_is_shown_as_it_was_written() -> None:
+    reason = {"code": "not_viable", "text": "企业不具备持续经营条件。"}
+    old = LoanRejectionReportedV1(loan_id="L-1", **reason)
+    new = LoanRejectionReported(loan_id="L-1", reasons=(RejectionReason(**reason),))
+    shown = [step_of(record_of(event(one), "bank.loans"), dead_letters=False) for one in (old, new)]
+    assert [one.body for one in shown] == [{"loan_id": "L-1", **reason}, {"loan_id": "L-1", "reasons": [reason]}]
+    assert [one.type for one in shown] == ["loan.rejection_reported.v1", "loan.rejection_reported.v2"]
+    assert all("not_viable" in summary(one) for one in shown)
