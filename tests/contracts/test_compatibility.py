@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -215,6 +217,15 @@ def test_all_that_breaks_is_told_at_once_with_the_field_and_what_changed() -> No
     ]
     assert "maximum was tightened from 40 to 30" in found[0].en
     assert "red" in found[1].zh
+
+
+def test_readme_tells_the_rules_as_they_are() -> None:
+    text = (Path(__file__).parents[2] / "schemas" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\|[^|]+\| `([a-z-]+)` \| (\w+) \| (\w+) \|$", text, re.MULTILINE)
+    says = {True: "refused", False: "passes"}
+    assert {rule: told for rule, *told in rows} == {
+        code: [says[writer in rule.refused_of] for writer in (PARTY, KOUAN)] for code, rule in RULES.items()
+    }
 
 
 def test_nothing_is_found_between_the_contracts_and_themselves() -> None:

@@ -88,3 +88,8 @@ def test_invalid_example_is_invalid_by_the_document_where_a_document_can_say_so(
     example = json.loads(path.read_bytes())
     codes = {code for code, _ in example["faults"]}
     assert _validator(kind).is_valid(example["body"]) is (codes <= BEYOND_JSON_SCHEMA)
+
+
+def test_readme_names_the_faults_that_no_document_can_state() -> None:
+    text = (PUBLISHED.parent / "README.md").read_text(encoding="utf-8")
+    assert [code for code in sorted(BEYOND_JSON_SCHEMA) if f"`{code}`" not in text] == []

@@ -11,6 +11,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from schemas.liaison import NoticeQueued
+from schemas.loan import LoanDeclined
 from schemas.referral import ReferralRegistered
 from schemas.screening import ScreeningDeclined, ScreeningReleased
 from services.kit.door import Refused
@@ -109,6 +110,16 @@ def test_a_released_hold_says_whether_others_remain(holds: list[str], words: str
     desk.hear(registered())
     said = notices(desk.hear(event(payload(ScreeningReleased, holds=holds))))
     assert words in said[0].text_zh
+
+
+@pytest.mark.parametrize("reasons", [[], ["自有资金未落实。"], ["自有资金未落实。", "还款来源不明确。"]])
+def test_a_declined_loan_tells_every_reason_and_in_older_events_the_one_there_is(reasons: list[str]) -> None:
+    desk = Desk()
+    desk.hear(registered())
+    coded = [{"code": "not_viable", "text": text} for text in reasons]
+    said = notices(desk.hear(event(payload(LoanDeclined, text="抵押物不足。", reasons=coded))))
+    told = [fact.value_zh for fact in said[0].facts if fact.label_zh == "理由"]
+    assert told == (reasons or ["抵押物不足。"])
 
 
 def test_markup_in_a_name_stays_text_in_the_html() -> None:
