@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from schemas.loading import load_contracts as load_contracts
-
 if TYPE_CHECKING:
     from services.kit.door import Service
 

@@ -76,7 +76,7 @@ def show(
     bootstrap_servers: BootstrapServers = DEFAULT_SERVERS,
 ) -> None:
     """从各主题读出案件的完整时间线 · Show all that happened to a case, read from the topics."""
-    from services.registry import load_contracts
+    from schemas.loading import load_contracts
     from topics.definition import load_catalogue
 
     load_contracts()

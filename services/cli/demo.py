@@ -78,8 +78,8 @@ def _run(folder: Path, data_dir: Path, *, stay: bool) -> bool:
 
 
 def _scenario(folder: Path, now: datetime) -> Scenario:
+    from schemas.loading import load_contracts
     from services.demo.scenario import Scenario, ScenarioError
-    from services.registry import load_contracts
     from topics.definition import load_catalogue
 
     load_contracts()

@@ -52,10 +52,11 @@ def rebuild(
 def _rebuilt(service: str, shown: int, servers: str) -> Report:
     import asyncio
 
+    from schemas.loading import load_contracts
     from services.kit.failures import Fatal, Transient
     from services.kit.rebuild import Busy, NothingToCompare, rebuild
     from services.kit.settings import Settings
-    from services.registry import build, load_contracts
+    from services.registry import build
     from topics.definition import load_catalogue
 
     with administering(servers):

@@ -26,9 +26,9 @@ def up(
     ] = None,
 ) -> None:
     """在本机启动 Kafka 与全部服务 · Start a broker, the mail server and all services here, and stay until Ctrl-C."""
+    from schemas.loading import load_contracts
     from services.demo.stack import DIRECTORY, Stack
     from services.demo.tables import addresses
-    from services.registry import load_contracts
     from topics.definition import load_catalogue
 
     quieten_clients()

@@ -23,9 +23,10 @@ def work(
             f"没有名为 {service} 的服务；可选：{names}。",
             f"There is no service {service}; choose of: {names}.",
         )
+    from schemas.loading import load_contracts
     from services.kit.failures import Fatal
     from services.kit.worker import run
-    from services.registry import build, load_contracts
+    from services.registry import build
 
     # A service imports the contracts it speaks; its topics carry others besides, and all of them have to be known.
     load_contracts()

@@ -17,6 +17,7 @@ import pytest
 
 from schemas.codec import DecodeError, decode
 from schemas.envelope import Event
+from schemas.loading import load_contracts
 from schemas.referral import REFERRAL_EXAMPLE
 from schemas.values import credit_check_character
 from services.demo.log import TopicsLog
@@ -26,7 +27,6 @@ from services.demo.stack import Stack
 from services.embedded.java import kafka_jars
 from services.embedded.kafka import VARIABLE
 from services.kit.partitioning import partition_of
-from services.registry import load_contracts
 from tests.support.brokers import in_ci, jar_cache, unique
 from topics.definition import load_catalogue
 
