@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from topics.definition import GATEWAY, OPERATORS, OUTCOMES, PARTIES, PUBLISHED, Catalogue, Topic, covers, side_of
-from topics.plan import ClusterError
+from topics.plan import READY_WITHIN_MS, ClusterError
 
 if TYPE_CHECKING:
     from kafka.admin import ACL, KafkaAdminClient
@@ -220,19 +221,25 @@ def strangers(wanted: Iterable[Right], there: Iterable[Right], catalogue: Catalo
 
 
 def grant_rights(missing: Iterable[Right], admin: KafkaAdminClient) -> None:
-    """Give the rights; safe to repeat.
+    """Give the rights, and wait until the cluster works by them; safe to repeat.
 
     Raises:
-        ClusterError: the cluster refused some; the rest was given.
+        ClusterError: the cluster refused some, and the rest was given; or it does not work by them in time.
         kafka.errors.KafkaError: the cluster can't be asked.
     """
-    wanted = [_acl_of(right) for right in missing]
+    wanted = frozenset(missing)
     if not wanted:
         return
-    failed = admin.create_acls(wanted)["failed"]
+    failed = admin.create_acls([_acl_of(right) for right in sorted(wanted)])["failed"]
     if failed:
         reasons = sorted({error.__name__ for error in failed})
         raise ClusterError([f"{len(failed)} of {len(wanted)} rights were not given: {', '.join(reasons)}"])
+    # Brokers learn of rights a moment after the controller has confirmed them.
+    deadline = time.monotonic() + READY_WITHIN_MS / 1000
+    while late := wanted - read_rights(admin):
+        if time.monotonic() > deadline:
+            raise ClusterError([f"{len(late)} rights were confirmed, but are not in force yet"])
+        time.sleep(0.1)
 
 
 def _acl_of(right: Right) -> ACL:

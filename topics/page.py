@@ -157,15 +157,23 @@ def _is_newer(other: str, stem: str, number: int) -> bool:
 
 
 def _example(example: Mapping[str, Any], topic: str) -> dict[str, str]:
-    headers, body = example["headers"], example["payload"]
+    headers = example["headers"]
     attributes = {name.removeprefix("ce_"): value for name, value in headers.items() if name != "content-type"}
-    structured = {**attributes, "datacontenttype": "application/json", "data": body}
+    structured = {**attributes, "datacontenttype": "application/json", "data": example["payload"]}
+    return {
+        "structured": json.dumps(structured, ensure_ascii=False, indent=2),
+        "kcat": kcat_command(example, topic),
+    }
+
+
+def kcat_command(example: Mapping[str, Any], topic: str) -> str:
+    """What to type so that kcat publishes an example of the document; the brokers are taken from `$KAFKA`."""
+    headers = example["headers"]
     given = " \\\n  ".join(f"-H {shlex.quote(f'{name}={value}')}" for name, value in headers.items())
-    command = (
+    return (
         f'kcat -P -b "$KAFKA" -t {topic} -k {shlex.quote(headers["ce_subject"])} -X partitioner=murmur2_random \\\n'
-        f"  {given} <<'EVENT'\n{json.dumps(body, ensure_ascii=False)}\nEVENT\n"
+        f"  {given} <<'EVENT'\n{json.dumps(example['payload'], ensure_ascii=False)}\nEVENT\n"
     )
-    return {"structured": json.dumps(structured, ensure_ascii=False, indent=2), "kcat": command}
 
 
 def _rows(schema: Mapping[str, Any], schemas: Mapping[str, Any], path: str = "", depth: int = 0) -> Iterator[Row]:
