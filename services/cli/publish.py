@@ -83,8 +83,7 @@ def publish(
 ) -> None:
     """发布事件文件：先检查全部各行，再发布；中断后重新运行即可 · Publish a file of events
 
-    Nothing is sent unless every row is right. After an interruption, run the same command again: what the broker has
-    confirmed is not sent a second time.
+    Nothing is sent unless every row is right. Interrupted? Run it again: what was confirmed is not sent twice.
     """
     checked = _check(file, _read_mapping(mapping), sheet)
     if checked.faults:
@@ -255,8 +254,7 @@ def _tell_published(file: Path, journal: Journal, count: int) -> None:
     )
     out().print(
         f"[green]Already published[/] all {count:,} events of {name}, confirmed by this cluster at {at}; nothing was "
-        "sent. To send them again nevertheless: --restart.",
-        soft_wrap=True,
+        "sent. To send them again nevertheless: --restart."
     )
 
 

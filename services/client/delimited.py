@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -20,12 +21,15 @@ def decode(data: bytes) -> tuple[str, str]:
     """The text and the name of the encoding that was taken: the first that reads every byte.
 
     Raises:
-        Unreadable: neither does.
+        Unreadable: neither does, or UTF-8 reads nearly every byte: then a few are broken, and another encoding would
+            make nonsense of all the others.
     """
     for encoding, name in (("utf-8-sig", "UTF-8"), ("gb18030", "GB18030")):
         try:
             text = data.decode(encoding)
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
+            if encoding == "utf-8-sig":
+                _refuse_broken(data, error.start)
             continue
         # Nearly any bytes are some text in GB18030: what nobody types shows that they were written in another.
         if name == "UTF-8" or _NO_TEXT.search(text) is None:
@@ -35,6 +39,18 @@ def decode(data: bytes) -> tuple[str, str]:
         "无法识别文件编码，请另存为“CSV UTF-8”。",
         "Neither UTF-8 nor GB18030; save the file as CSV UTF-8.",
     )
+
+
+def _refuse_broken(data: bytes, place: int) -> None:
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if data.startswith(codecs.BOM_UTF8) or broken < sum(not character.isascii() for character in text) - broken:
+        line = data.count(b"\n", 0, place) + 1
+        raise Unreadable(
+            "broken_encoding",
+            f"文件是 UTF-8，但第 {line} 行起含有损坏的字符（可能传输不完整），请重新导出。",
+            f"The file is UTF-8, but characters are broken from line {line} on; export it again, it may be cut off.",
+        )
 
 
 def read_delimited(text: str, limits: Limits) -> tuple[str, Iterator[TableRow]]:

@@ -127,6 +127,7 @@ class _Archive:
         self._zip = ZipFile(io.BytesIO(data))
         self._limits = limits
         self._left = limits.unzipped_bytes
+        self._elements = limits.elements
         self._packed = len(data)
         self._parts: dict[str, ZipInfo] = {}
         for info in self._zip.infolist():
@@ -182,6 +183,9 @@ class _Archive:
         def opened(name: str, attributes: dict[str, str]) -> None:
             nonlocal depth
             depth += 1
+            self._elements -= 1
+            if self._elements < 0:
+                raise _bomb(self._limits)
             if depth > _DEPTH:
                 raise damaged("its elements are nested too deeply")
             start(local(name), attributes)
@@ -264,8 +268,10 @@ def encrypted() -> Unreadable:
 def _bomb(limits: Limits) -> Unreadable:
     return Unreadable(
         "zip_bomb",
-        f"解压后过大或压缩比异常（上限 {limits.unzipped_bytes // MIB} MB、{limits.ratio} 倍），已拒绝。",
-        f"Unpacks to too much (limits: {limits.unzipped_bytes // MIB} MB, {limits.ratio} times its size); refused.",
+        f"解压后过大（上限 {limits.unzipped_bytes // MIB} MB、{limits.ratio} 倍、{limits.elements:,} 个元素），"
+        "请拆分文件。",
+        f"Unpacks to too much (limits: {limits.unzipped_bytes // MIB} MB, {limits.ratio} times its size, "
+        f"{limits.elements:,} elements); split it.",
     )
 
 

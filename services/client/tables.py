@@ -15,7 +15,7 @@ class Limits:
 
     `file_bytes`, `rows` (header not counted), `columns` and `cell_chars` hold for tables, `lines` for JSON Lines. The
     rest is for XLSX, a ZIP archive: `entries` in it, `unzipped_bytes` of all that is read from it, `ratio` of unzipped
-    to packed, and `strings`, the different texts that it may share between its cells.
+    to packed, `elements` of XML (two or three a cell), and `strings`, the different texts that its cells may share.
     """
 
     file_bytes: int = 32 * MIB
@@ -26,6 +26,7 @@ class Limits:
     entries: int = 1_000
     unzipped_bytes: int = 128 * MIB
     ratio: int = 100
+    elements: int = 10_000_000
     strings: int = 1_000_000
 
 

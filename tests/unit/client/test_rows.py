@@ -212,6 +212,8 @@ def test_a_table_without_rows_holds_no_events(text: str) -> None:
     [
         (b"\xff\xfe\x00h", "r.csv", "unknown_encoding"),
         ("r\u00e9f\u00e9rence;\u00fc\r\n".encode("latin-1"), "r.csv", "unknown_encoding"),
+        (csv(row()).encode().replace("锯材".encode(), "锯材".encode()[:-1], 1), "r.csv", "broken_encoding"),
+        (csv(row()).encode("utf-8-sig") + b"\xb4", "r.csv", "broken_encoding"),
         (b"PK\x03\x04", "r.csv", "not_csv"),
         (b"type,source", "r.xlsx", "not_xlsx"),
         (b"PK\x03\x04 and then nothing", "r.xlsx", "damaged"),

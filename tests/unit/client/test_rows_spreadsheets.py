@@ -228,6 +228,12 @@ def test_sizes_that_the_archive_declares_are_not_believed() -> None:
     assert code_of(lying) == "damaged"
 
 
+def test_very_many_elements_are_refused_though_they_hold_nothing() -> None:
+    assert (
+        code_of(with_sheet(sheet(b'<row r="1">' + b"<c/>" * 20_000 + b"</row>")), Limits(elements=10_000)) == "zip_bomb"
+    )
+
+
 def test_an_archive_of_very_many_entries_is_refused() -> None:
     assert code_of(repacked(xlsx(row()), {}, more={f"x/{n}": b"" for n in range(1_100)})) == "zip_bomb"
 
