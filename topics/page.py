@@ -49,6 +49,12 @@ _TYPES: Final = {
     "date": "日期 date",
     "date-time": "时间 time",
 }
+_CURL: Final = """\
+curl -sS "$GATEWAY/events" -H "Authorization: Bearer $KOUAN_KEY" \\
+  -H 'Content-Type: application/cloudevents+json' -H Idempotency-Key:{id} --data-binary @- <<'EVENT'
+{body}
+EVENT
+"""
 _EXAMPLES: Final = 2
 _DEEPEST: Final = 6
 
@@ -163,6 +169,7 @@ def _example(example: Mapping[str, Any], topic: str) -> dict[str, str]:
     return {
         "structured": json.dumps(structured, ensure_ascii=False, indent=2),
         "kcat": kcat_command(example, topic),
+        "curl": _CURL.format(id=shlex.quote(headers["ce_id"]), body=json.dumps(structured, ensure_ascii=False)),
     }
 
 

@@ -222,13 +222,11 @@ def test_a_user_reads_what_the_catalogue_lets_it_in_groups_of_its_own(
 
 def test_kafkas_own_tool_takes_the_exported_commands(broker: GuardedBroker, applied: Result) -> None:
     """The script runs in the container, where the tool is. It changes nothing: the rights are there already."""
-    wanted = [
-        right for right in rights(load_catalogue()) if right.user == "bank-exim" and right.name.startswith("bank")
-    ]
+    wanted = [right for right in rights(load_catalogue()) if (right.user, right.name) == ("bank-exim", "bank-exim.")]
     by_class = 'kafka-acls.sh() { java -cp "/opt/kafka/libs/*" org.apache.kafka.tools.AclCommand "$@"; }'
     tool = f'if test -d /opt/kafka/bin; then PATH="$PATH:/opt/kafka/bin"; else {by_class}; fi'
     code, said = broker.get_wrapped_container().exec_run(
-        ["bash", "-c", f"{tool}\n{as_commands(wanted[:3])}"], environment={"BOOTSTRAP_SERVERS": "127.0.0.1:9094"}
+        ["bash", "-c", f"{tool}\n{as_commands(wanted)}"], environment={"BOOTSTRAP_SERVERS": "127.0.0.1:9094"}
     )
     assert code == 0, said.decode()
     assert "principal=User:bank-exim" in said.decode()
