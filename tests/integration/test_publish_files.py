@@ -32,7 +32,9 @@ pytestmark = pytest.mark.broker
 
 SOURCE = "//commerce/manzhouli"
 INPUT = "commerce.referrals"
-DIRECTORY = Path(__file__).parents[2] / "deploy" / "reference" / "directory.jsonl"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DIRECTORY = DEPLOY / "reference" / "directory.jsonl"
+EXAMPLES = DEPLOY / "examples"
 SECONDS = 60.0
 WITHDRAWAL = ("type", "source", "subject", "reference", "time", "code", "reason")
 
@@ -134,6 +136,16 @@ def test_the_same_file_is_published_once_however_often_it_is_given(kafka: str, t
     assert publish(kafka, file, "--restart").exit_code == 0
     assert records_on(kafka, INPUT) == before + 100
     assert deliveries(kafka, tmp_path / "place.db", subjects) == dict.fromkeys(ids, 1)
+
+
+def test_the_examples_are_published_and_the_same_table_in_another_format_is_known(kafka: str, tmp_path: Path) -> None:
+    journals = ("--journals", str(tmp_path))
+    mapping = ("--mapping", str(EXAMPLES / "referrals.mapping.yaml"))
+    for name, options in (("first-referral.jsonl", ()), ("referrals.csv", mapping)):
+        result = publish(kafka, EXAMPLES / name, *options, *journals)
+        assert result.exit_code == 0, result.stderr
+        assert "all confirmed by the broker" in result.stdout
+    assert "Already published" in publish(kafka, EXAMPLES / "referrals.xlsx", *mapping, *journals).stdout
 
 
 def test_each_referral_of_a_spreadsheet_has_one_effect_though_it_was_published_three_times(
