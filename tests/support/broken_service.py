@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import sys
 
+from schemas.loading import load_contracts
 from services.kit.worker import run
-from services.registry import build, load_contracts
+from services.registry import build
 from tests.support.broken import FAULTS, KITS
 
 

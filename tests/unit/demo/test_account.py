@@ -11,10 +11,10 @@ import pytest
 
 from schemas.codec import to_binary
 from schemas.envelope import Event, Payload, payload_class
+from schemas.loading import load_contracts
 from services.demo.account import Account, Fate, account
 from services.demo.log import Record
 from services.kit.partitioning import partition_of
-from services.registry import load_contracts
 from topics.definition import load_catalogue
 
 NOW = datetime(2026, 3, 9, 2, 0, tzinfo=UTC)

@@ -11,11 +11,11 @@ import pytest
 
 from schemas.codec import decode
 from schemas.liaison import NoticeQueued
+from schemas.loading import load_contracts
 from schemas.values import Side, side_of
 from services.demo.persons import LiaisonPersons, mailed_notices
 from services.demo.scenario import Persons
 from services.liaison.mail import Letter, MailSettings
-from services.registry import load_contracts
 from topics.definition import load_catalogue
 
 NOW = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)

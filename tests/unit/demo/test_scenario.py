@@ -12,12 +12,12 @@ import pytest
 
 from schemas.codec import DecodeError, PayloadError, decode
 from schemas.envelope import Event
+from schemas.loading import load_contracts
 from schemas.referral import ReferralSubmitted
 from schemas.values import FinancingNeed, KeyArea, Lane, Side, SubjectKind, side_of
 from services.demo.scenario import SHIPPED, Publication, Scenario, ScenarioError
 from services.demo.stack import DIRECTORY, directory_record
 from services.kit.partitioning import partition_of
-from services.registry import load_contracts
 from topics.definition import load_catalogue
 
 NOW = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)

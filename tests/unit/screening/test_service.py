@@ -11,12 +11,12 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import create_engine, inspect
 
+from schemas.loading import load_contracts
 from services.kit.batch import Entry
 from services.kit.database import open_database
 from services.kit.migrate import migrate
 from services.kit.store import StateTable, dumps
 from services.kit.wiring import wire
-from services.registry import load_contracts
 from services.screening.domain.case import Case
 from services.screening.policy import PolicyError
 from services.screening.service import build

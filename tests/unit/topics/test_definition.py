@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from schemas.envelope import registered_types
-from services.registry import SERVICES, load_contracts
+from schemas.loading import load_contracts
+from services.registry import SERVICES
 from tests.unit.topics.builders import catalogue, dead_letters, desk, inputs, records, redrive, topic
 from topics.definition import SHIPPED, Catalogue, CatalogueError, Kind, NotPublishableError, load_catalogue
 
