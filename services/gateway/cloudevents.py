@@ -57,7 +57,7 @@ def read_events(kind: str, headers: Headers, body: bytes, batch_limit: int) -> E
             f"收到 {kind[:80] or '空'}；请用 {STRUCTURED}、{BATCH}，或 {JSON} 加 ce-* 请求头。",
             f"Got {kind[:80] or 'none'}; send {STRUCTURED}, {BATCH}, or {JSON} with ce-* headers.",
         )
-    binary = any(name.startswith("ce-") for name in headers)
+    binary = any(map(is_attribute, headers))
     if kind == JSON:
         if not binary:
             raise unsupported(
@@ -89,6 +89,11 @@ def read_events(kind: str, headers: Headers, body: bytes, batch_limit: int) -> E
             (f"每批最多 {batch_limit} 个事件；请分批发送。", f"A batch may have {batch_limit} events; send several."),
         )
     return Events(content, [f"/{index}" for index in range(len(content))])
+
+
+def is_attribute(header: str) -> bool:
+    """Whether a header, in lower case, holds an attribute of a CloudEvent."""
+    return header.startswith("ce-")
 
 
 def bad_request(name: str, zh: str, en: str, faults: Sequence[Fault] = ()) -> Problem:

@@ -139,6 +139,7 @@ def router(hub: Hub, settings: OutcomeSettings) -> APIRouter:
     @routes.get(
         "/feed/stream",
         summary="以 SSE 接收结果事件 · Receive outcomes as Server-Sent Events",
+        status_code=200,
         response_class=_Stream,
         responses={200: {"content": {"text/event-stream": {"example": "id: …\ndata: {…}\n\n"}}}},
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from email.message import Message
 from typing import Any, Final, NamedTuple
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -49,9 +49,8 @@ class Upload(NamedTuple):
     mapping: bytes | None
 
 
-def router(state: State) -> APIRouter:
-    """The routes of this module."""
-    routes = APIRouter()
+def handler(state: State) -> Callable[[Request], Awaitable[Response]]:
+    """What answers `POST /files`."""
     # One file at a time: each may take all of a core, and requests with events go on beside it.
     checking = ThreadPoolExecutor(1, thread_name_prefix="files")
     limits = Limits(
@@ -60,22 +59,21 @@ def router(state: State) -> APIRouter:
         lines=state.settings.gateway_file_rows,
     )
 
-    @routes.post("/files", status_code=202)
     async def publish_file(request: Request) -> Response:
         party = await authenticated(request)
         state.limits.count(party)
         with state.limits.under_way():
-            key = key_of(request)
+            key = key_of(request.headers)
             upload = await _upload(request, await state.limits.read(request, state.settings.gateway_file_limit))
             loop = asyncio.get_running_loop()
             checked = await loop.run_in_executor(checking, _checked, state, upload, limits, party)
             fingerprint = fingerprint_of(
-                request.url.path, upload.name, upload.content, upload.mapping_name, upload.mapping or b""
+                request.scope["path"], upload.name, upload.content, upload.mapping_name, upload.mapping or b""
             )
             prepared = [one for _, one in checked.prepared]
             return await state.publishing.once(party, key, fingerprint, prepared, lambda: _told(checked))
 
-    return routes
+    return publish_file
 
 
 def _checked(state: State, upload: Upload, limits: Limits, party: Party) -> Checked:

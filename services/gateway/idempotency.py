@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from fastapi import Request
+from starlette.datastructures import Headers
 
 from services.gateway.problems import Problem, unavailable
 from services.kit.database import Database
@@ -54,13 +54,13 @@ class Reservation:
 _Waiting = tuple[Reservation, Answer | None, "asyncio.Future[Any]"]
 
 
-def key_of(request: Request) -> str:
+def key_of(headers: Headers) -> str:
     """The Idempotency-Key of a request.
 
     Raises:
         Problem: 400 when it is missing, given twice or malformed.
     """
-    given = request.headers.getlist("idempotency-key")
+    given = headers.getlist("idempotency-key")
     if not given:
         raise _bad_key(
             "idempotency-key-missing",

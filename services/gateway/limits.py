@@ -26,7 +26,6 @@ class Limits:
         self._rate = settings.gateway_requests_per_second
         self._burst = float(settings.gateway_burst)
         self._most = settings.gateway_in_flight
-        self._read_seconds = settings.gateway_read_seconds
         self._under_way = 0
         self._buckets: dict[str, tuple[float, float]] = {}
 
@@ -75,7 +74,7 @@ class Limits:
         """The body of a request, no matter what its Content-Length says.
 
         Raises:
-            Problem: 413 when it is longer than `limit` bytes, 408 when it does not arrive in time, 415 when encoded.
+            Problem: 413 when it is longer than `limit` bytes, 415 when it is encoded. (`protocol` sees to the time.)
         """
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
@@ -86,21 +85,12 @@ class Limits:
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self._read_seconds):
-                async for part in request.stream():
-                    size += len(part)
-                    if size > limit:
-                        await _drain(request)
-                        raise _too_large(limit)
-                    parts.append(part)
-        except TimeoutError:
-            raise Problem(
-                408,
-                "too-slow",
-                ("请求未及时送达", "The request did not arrive in time"),
-                (f"请求应在 {self._read_seconds:g} 秒内送达。", f"Send it within {self._read_seconds:g} s."),
-                headers={"Connection": "close"},
-            ) from None
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    await _drain(request)
+                    raise _too_large(limit)
+                parts.append(part)
         except ClientDisconnect:
             raise Problem(
                 400,

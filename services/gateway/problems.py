@@ -21,11 +21,6 @@ log = structlog.get_logger()
 MEDIA_TYPE: Final = "application/problem+json"
 _SPACE: Final = "urn:kouan:problem:"
 
-_OF_STATUS: Final[dict[int, tuple[str, str, str]]] = {
-    404: ("not-found", "没有这个地址", "There is nothing at this address"),
-    405: ("method-not-allowed", "此地址不支持该方法", "This address does not take the method"),
-}
-
 
 class Problem(Exception):
     """A request that can't be served.
@@ -89,7 +84,7 @@ def add_handlers(web: FastAPI) -> None:
     web.add_exception_handler(Problem, _own)
     web.add_exception_handler(HTTPException, _of_http)
     web.add_exception_handler(RequestValidationError, _of_parameters)
-    web.add_exception_handler(Exception, _unexpected)
+    web.add_exception_handler(Exception, unexpected)
 
 
 def _own(request: Request, error: Exception) -> Response:
@@ -97,17 +92,32 @@ def _own(request: Request, error: Exception) -> Response:
     return error.response()
 
 
+def method_not_allowed(allowed: str) -> Problem:
+    """The address takes other methods."""
+    return Problem(
+        405,
+        "method-not-allowed",
+        ("此地址不支持该方法", "This address does not take the method"),
+        (f"可用方法：{allowed}；请参阅 /docs。", f"Use {allowed}; see /docs."),
+        headers={"Allow": allowed},
+    )
+
+
 def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return method_not_allowed((error.headers or {}).get("Allow", "")).response()
+    if error.status_code == 404:
+        path = request.scope["path"][:200]
+        title, told = (
+            ("没有这个地址", "There is nothing at this address"),
+            (f"{path}：请参阅 /docs。", f"{path}: see /docs."),
+        )
+        return Problem(404, "not-found", title, told).response()
     phrase = HTTPStatus(error.status_code).phrase
-    name, zh, en = _OF_STATUS.get(error.status_code, (phrase.lower().replace(" ", "-"), "请求有误", phrase))
-    allowed = (error.headers or {}).get("Allow", "")
-    detail = (
-        (f"{request.url.path[:200]}：请参阅 /docs。", f"{request.url.path[:200]}: see /docs.")
-        if not allowed
-        else (f"可用方法：{allowed}；请参阅 /docs。", f"Use {allowed}; see /docs.")
-    )
-    return Problem(error.status_code, name, (zh, en), detail, headers=error.headers).response()
+    told = ("请参阅 /docs。", f"{phrase}; see /docs.")
+    name = phrase.lower().replace(" ", "-")
+    return Problem(error.status_code, name, ("请求有误", phrase), told, headers=error.headers).response()
 
 
 def _of_parameters(request: Request, error: Exception) -> Response:
@@ -126,7 +136,8 @@ def _plain(one: Any) -> Any:
     return {"type": one["type"], "loc": one["loc"], "input": one.get("input"), "ctx": one.get("ctx", {})}
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def unexpected(request: Request, error: Exception) -> Response:
+    """A problem that tells nothing of what is within; the log has the same instance with the cause."""
     problem = Problem(
         500,
         "unexpected",
@@ -138,6 +149,9 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     )
     response = problem.response()
     log.error(
-        "a request failed unexpectedly", path=request.url.path, problem=bytes(response.body).decode(), exc_info=error
+        "a request failed unexpectedly",
+        path=request.scope["path"],
+        problem=bytes(response.body).decode(),
+        exc_info=error,
     )
     return response

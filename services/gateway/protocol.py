@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP protocol with bounds: how long the head of a request may be, and how long it may take.
+"""Uvicorn's HTTP protocol with bounds: how long the head of a request may be, how long all of it may take to come.
 
 What can't even be read as HTTP gets a problem document too.
 """
@@ -29,34 +29,39 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection; use the class that `bounded_protocol` makes."""
 
     head_limit: ClassVar[int]
-    head_seconds: ClassVar[float]
+    read_seconds: ClassVar[float]
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._in_head = True
+        self._whole = True
         self._head_bytes = 0
         self._problem = _MALFORMED
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._expect_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_has_come()
+        self._all_has_come()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self._whole or self.transport.is_closing():
             return
         # One header without an end is seen by no callback, so that what came before its end is counted here.
-        if self._head_bytes > self.head_limit:
+        if self._in_head and self._head_bytes > self.head_limit:
             self._refuse(self._too_long())
-        elif self._deadline is None and self._head_bytes:
-            self._expect_head()
+        elif self._deadline is None:
+            self._expect_rest()
+
+    def on_message_begin(self) -> None:
+        self._whole = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > self.head_limit:
@@ -64,20 +69,20 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _Refused
         self._in_head = False
         self._head_bytes = 0
-        self._head_has_come()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._in_head = True
+        self._in_head = self._whole = True
+        self._all_has_come()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(self._problem)
 
-    def _expect_head(self) -> None:
-        self._deadline = self.loop.call_later(self.head_seconds, self._refuse_slow)
+    def _expect_rest(self) -> None:
+        self._deadline = self.loop.call_later(self.read_seconds, self._refuse_slow)
 
-    def _head_has_come(self) -> None:
+    def _all_has_come(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -99,12 +104,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 408,
                 "too-slow",
                 ("请求未及时送达", "The request did not arrive in time"),
-                (f"请求头应在 {self.head_seconds:g} 秒内送达。", f"Send the headers within {self.head_seconds:g} s."),
+                (f"请求应在 {self.read_seconds:g} 秒内送达。", f"Send all of it within {self.read_seconds:g} s."),
             )
         )
 
     def _refuse(self, problem: Problem) -> None:
-        self._head_has_come()
+        self._all_has_come()
         if self.transport.is_closing():
             return
         body = problem.body()
@@ -117,6 +122,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def bounded_protocol(head_limit: int, head_seconds: float) -> type[BoundedProtocol]:
-    """The protocol with these bounds: bytes of request line and headers, seconds until they have arrived."""
-    return type("Bounded", (BoundedProtocol,), {"head_limit": head_limit, "head_seconds": head_seconds})
+def bounded_protocol(head_limit: int, read_seconds: float) -> type[BoundedProtocol]:
+    """The protocol with these bounds: bytes of request line and headers, seconds until a request has arrived."""
+    return type("Bounded", (BoundedProtocol,), {"head_limit": head_limit, "read_seconds": read_seconds})
