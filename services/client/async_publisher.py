@@ -6,13 +6,16 @@ import asyncio
 import logging
 from asyncio import Future
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from inspect import signature
+from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
 
 from schemas.envelope import Event, Payload
 from services.client.delivery import (
@@ -70,6 +73,10 @@ class AsyncPublisher:
         self._kafka = kafka
         self._connecting: asyncio.Task[Any] | None = None
         self._discarding: set[asyncio.Task[None]] = set()
+        self._waiting: list[_Call] = []
+        self._known: set[str] = set()
+        self._known_of: asyncio.Task[Any] | None = None
+        self._sending: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"AsyncPublisher({self._servers!r}, {self._source!r})"
@@ -84,10 +91,16 @@ class AsyncPublisher:
 
     async def stop(self) -> None:
         """Disconnect. What other tasks are sending is reported to them as unconfirmed."""
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call.done.set_exception(Unavailable(self._servers, "the publisher was stopped"))
         connecting, self._connecting = self._connecting, None
         if connecting is not None:
             connecting.cancel()
             self._discard(connecting)
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.wait([self._sending])
         if self._discarding:
             await asyncio.wait(self._discarding)
 
@@ -140,29 +153,30 @@ class AsyncPublisher:
         """
         if not prepared:
             return []
-        connection = await self._connected()
-        futures: list[Future[Any]] = []
-        stopped = ""
-        end = asyncio.get_running_loop().time() + self._confirm_within_s
+        await self._require_topics({one.topic for one in prepared})
+        loop = asyncio.get_running_loop()
+        call = _Call(prepared, [None] * len(prepared), loop.create_future())
+        self._waiting.append(call)
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_rounds(), name="send to Kafka")
+        too_late = loop.call_later(self._confirm_within_s, self._give_up, call)
         try:
-            async with asyncio.timeout_at(end):
-                producer = connection.result()
-                for one in prepared:
-                    futures.append(await producer.send(one.topic, one.value, one.key, headers=one.headers))
-                await asyncio.wait(futures)
-        except TimeoutError:
-            stopped = f"not confirmed within {self._confirm_within_s:g} s"
-            self._discard(connection)
-        except KafkaError as error:
-            stopped = reason_of(error)
-            self._discard(connection)
-        if not futures:
-            raise Unavailable(self._servers, f"{prepared[0].topic}: {stopped}")
-        outcomes = [_outcome(one, future, stopped) for one, future in zip(prepared, futures, strict=False)]
-        if not stopped and any(outcomes):
-            # A failed sequence of an idempotent producer leaves a gap, at which the broker would refuse all that comes.
-            self._discard(connection)
-        return outcomes + [Unconfirmed(one, f"not sent: {stopped}") for one in prepared[len(futures) :]]
+            await call.done
+        finally:
+            too_late.cancel()
+        return call.outcomes
+
+    def _give_up(self, call: _Call) -> None:
+        """Let a call go whose time is over."""
+        stopped = f"not confirmed within {self._confirm_within_s:g} s"
+        if call.done.done():
+            return
+        if call in self._waiting:
+            self._waiting.remove(call)
+            call.done.set_exception(Unavailable(self._servers, stopped))
+            return
+        call.outcomes = [Unconfirmed(one, stopped) for one in call.prepared]
+        call.done.set_result(None)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -215,8 +229,79 @@ class AsyncPublisher:
             raise
         return producer
 
+    async def _require_topics(self, topics: set[str]) -> None:
+        """Each call asks for its own topics, so that one that is missing holds up nobody else."""
+        connection = await self._connected()
+        if topics <= self._known and connection is self._known_of:
+            return
+        stopped = f"not known within {self._confirm_within_s:g} s"
+        for topic in topics:
+            try:
+                async with asyncio.timeout(self._confirm_within_s):
+                    await connection.result().partitions_for(topic)
+                continue
+            except TimeoutError:
+                pass
+            except KafkaError as error:
+                stopped = reason_of(error)
+            raise Unavailable(self._servers, f"{topic}: {stopped}")
+        self._known = topics | (self._known if connection is self._known_of else set())
+        self._known_of = connection
+
+    async def _send_rounds(self) -> None:
+        """Send what waits, all calls of one moment together, until nothing waits any more.
+
+        What goes to one partition travels as one batch with one confirmation: a future for each record would cost more
+        than all the rest.
+        """
+        while self._waiting:
+            calls, self._waiting = self._waiting, []
+            error: Exception | None = None
+            try:
+                await self._send_round(calls)
+            except asyncio.CancelledError:
+                error = Unavailable(self._servers, "the publisher was stopped")
+            except Exception as raised:
+                error = raised
+            for call in calls:
+                if call.done.done():
+                    continue
+                if error is None:
+                    call.done.set_result(None)
+                else:
+                    call.done.set_exception(error)
+        self._sending = None
+
+    async def _send_round(self, calls: Sequence[_Call]) -> None:
+        connection = await self._connected()
+        producer = connection.result()
+        stopped = f"not confirmed within {self._confirm_within_s:g} s"
+        batches: list[_Batch] = []
+        try:
+            async with asyncio.timeout(self._confirm_within_s):
+                batches = await _batched(producer, calls)
+                for batch in batches:
+                    batch.future = await producer.send_batch(batch.builder, batch.topic, partition=batch.partition)
+                await asyncio.wait([batch.future for batch in batches if batch.future is not None])
+        except TimeoutError:
+            self._discard(connection)
+        except KafkaError as error:
+            stopped = reason_of(error)
+            self._discard(connection)
+        except asyncio.CancelledError:
+            stopped = "the publisher was stopped"
+        else:
+            stopped = ""
+        for batch in batches:
+            batch.settle(stopped)
+        if not batches and stopped:
+            raise Unavailable(self._servers, f"{calls[0].prepared[0].topic}: {stopped}")
+        if not stopped and any(outcome is not None for call in calls for outcome in call.outcomes):
+            # A failed sequence of an idempotent producer leaves a gap, at which the broker would refuse all that comes.
+            self._discard(connection)
+
     def _discard(self, connection: asyncio.Task[Any]) -> None:
-        """Give a producer up; the next who sends connects anew. Those who wait for it are told at once."""
+        """Give a producer up; the next who sends connects anew."""
         if self._connecting is connection:
             self._connecting = None
         if connection.done() and not _failed(connection):
@@ -229,24 +314,80 @@ def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
 
 
-def _outcome(prepared: Prepared, future: Future[Any], stopped: str) -> Unconfirmed | None:
-    # Nobody waits for it any more, so that what may still come of it would be logged as an oversight.
-    future.cancel()
-    if future.cancelled():
-        return Unconfirmed(prepared, stopped or "the connection was given up")
-    error = future.exception()
-    return None if error is None else Unconfirmed(prepared, reason_of(error))
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One call of `send_all`: its records, what came of each so far, and the end of waiting."""
+
+    prepared: Sequence[Prepared]
+    outcomes: list[Unconfirmed | None]
+    done: Future[None]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What goes to one partition in one batch: the calls whose records are in it, with their places in the call."""
+
+    topic: str
+    partition: int
+    builder: Any
+    members: list[tuple[_Call, int]] = field(default_factory=list)
+    future: Future[Any] | None = None
+
+    def settle(self, stopped: str) -> None:
+        """Tell the calls what came of their records."""
+        future = self.future
+        if future is None:
+            reason = f"not sent: {stopped}"
+        # Nobody waits for it any more, so that what may still come of it would be logged as an oversight.
+        elif future.cancel() or future.cancelled():
+            reason = stopped or "the connection was given up"
+        elif (error := future.exception()) is not None:
+            reason = reason_of(error)
+        else:
+            return
+        for call, place in self.members:
+            call.outcomes[place] = Unconfirmed(call.prepared[place], reason)
+
+
+async def _batched(producer: Any, calls: Sequence[_Call]) -> list[_Batch]:
+    """All records of these calls, in batches; those of one partition in their order, all first ones in front."""
+    partitions: dict[str, list[int]] = {}
+    batches: dict[tuple[str, int], list[_Batch]] = {}
+    for call in calls:
+        for place, one in enumerate(call.prepared):
+            known = partitions.get(one.topic)
+            if known is None:
+                known = partitions[one.topic] = sorted(await producer.partitions_for(one.topic))
+            target = (one.topic, known[(murmur2(one.key) & 0x7FFFFFFF) % len(known)])
+            queue = batches.setdefault(target, [])
+            if not queue or not _appended(queue[-1].builder, one):
+                queue.append(_Batch(*target, producer.create_batch()))
+                _appended(queue[-1].builder, one)
+            queue[-1].members.append((call, place))
+    return [batch for layer in zip_longest(*batches.values()) for batch in layer if batch is not None]
+
+
+def _appended(builder: Any, one: Prepared) -> bool:
+    """Whether the record found room; the first of a batch always does."""
+    return builder.append(timestamp=None, key=one.key, value=one.value, headers=one.headers) is not None
 
 
 async def _close(producer: Any) -> None:
     """Close a producer without waiting for what it has queued, as its own `stop` would: a stalled broker takes nothing.
 
-    What is queued fails first, then the connections are closed, so that nothing is left to wait for.
+    What is left in its queue is dropped with it. Were it failed instead, the client would stumble over requests that it
+    is about to try again.
     """
+    sender = producer._sender.sender_task
     try:
-        producer._message_accumulator.fail_all(KafkaConnectionError("the connection was given up"))
-        async with asyncio.timeout(5):
-            await producer.client.close()
-            await producer.stop()
+        if sender is not None:
+            sender.cancel()
+        await producer.client.close()
+        if sender is not None:
+            await asyncio.wait([sender], timeout=1)
+            # Asked once, it waits for its requests, and those perhaps for news of the cluster that never come.
+            sender.cancel()
+            await asyncio.wait([sender], timeout=1)
+        producer._closed = True
     except Exception as error:
         log.debug("a producer did not stop cleanly: %s", reason_of(error))

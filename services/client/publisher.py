@@ -119,11 +119,14 @@ class Publisher:
         """Queue an event that was prepared before.
 
         Raises:
-            Unavailable: no broker answers, or it does not have the topic; the event is not queued.
+            Unavailable: no broker answers, it does not have the topic, or all that may be queued stays unconfirmed; the
+                event is not queued.
         """
         self._settle()
         if len(self._queued) >= MOST_QUEUED:
             self._await_confirmations(MOST_QUEUED // 2, None)
+            if self._unsettled() >= MOST_QUEUED:
+                raise Unavailable(self._servers, f"nothing was confirmed for {self._confirm_within_s:g} s")
         producer = self._connected()
         try:
             future = producer.send(prepared.topic, prepared.value, prepared.key, prepared.headers)

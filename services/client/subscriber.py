@@ -253,6 +253,10 @@ class Subscriber:
     def _take_place(self, consumer: Any, ranges: Ranges) -> Any:
         """Assign all partitions at what is read next, after a check that each still holds it."""
         read_before = {topic for topic, _ in self._positions}
+        for spot, next in self._positions.items():
+            if spot[0] in self._topics and spot not in ranges:
+                _close(consumer)
+                raise PlaceLost(self._place.name, spot, next, "there is no such partition any more")
         begun: dict[Spot, int] = {}
         for spot, (first, end) in ranges.items():
             # Of a topic that grew, the new partitions are read whole; of one that is new here, what there is of it.
