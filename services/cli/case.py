@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from schemas.chronology import Place, in_order
 from services.cli.terminal import (
     ANSWER_WITHIN_MS,
     DEFAULT_SERVERS,
@@ -100,41 +101,13 @@ def time_line(steps: Iterable[Step]) -> list[Step]:
         ident = (step.source, step.id)
         known = first.get(ident)
         first[ident] = step if known is None else replace(known, repeats=known.repeats + 1)
-    depth = _depths(first.values())
-    _follow_own_topic(depth, first.values())
-    return sorted(
-        first.values(),
-        key=lambda step: (step.time, step.dead_letter, depth.get(step.id, 0), step.topic, step.partition, step.offset),
-    )
+    return in_order(first.values(), _place)
 
 
-def _depths(steps: Iterable[Step]) -> dict[str, int]:
-    """How many events of the time line led to each one: its distance from an event without a known cause."""
-    causes = {step.id: step.event.causation_id for step in steps if step.event is not None and not step.dead_letter}
-    depths: dict[str, int] = {}
-    for id in causes:
-        chain: list[str] = []
-        at: str | None = id
-        # Ids come from outside: two that name each other as their cause must not hang the command.
-        while at is not None and at in causes and at not in depths and at not in chain:
-            chain.append(at)
-            at = causes[at]
-        base = depths[at] + 1 if at in depths else 0
-        for distance, link in enumerate(reversed(chain)):
-            depths[link] = base + distance
-    return depths
-
-
-def _follow_own_topic(depths: dict[str, int], steps: Iterable[Step]) -> None:
-    """Let what comes later on a service's own topic come no earlier in the time line.
-
-    What a deadline or a sent mail led to has its cause on no topic, so that its distance from a cause says nothing.
-    """
-    deepest: dict[tuple[str, int, datetime], int] = {}
-    for step in sorted(steps, key=lambda step: (step.topic, step.partition, step.offset)):
-        if step.id in depths and step.source.startswith("//kouan/"):
-            place = (step.topic, step.partition, step.time)
-            deepest[place] = depths[step.id] = max(depths[step.id], deepest.get(place, 0))
+def _place(step: Step) -> Place:
+    cause = None if step.event is None else step.event.causation_id
+    aside = step.dead_letter or step.event is None
+    return Place(step.time, step.source, step.id, cause, step.topic, step.partition, step.offset, aside)
 
 
 def read_steps(case_id: str, catalogue: Catalogue, servers: str) -> list[Step]:

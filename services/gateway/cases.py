@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import APIRouter, Depends, Path, Response
 
+from schemas.chronology import Place, in_order
 from services.gateway.access import name_of
 from services.gateway.cursors import cursor_of
 from services.gateway.feed import reader_of
@@ -83,7 +84,7 @@ def router(database: Database) -> APIRouter:
                     "a referral sent a moment ago needs a little time.",
                 ),
             )
-        steps = in_order(told)
+        steps = steps_of(told)
         answer = {
             "case": case_id,
             "status": status_of([event for _, event in steps]),
@@ -95,10 +96,15 @@ def router(database: Database) -> APIRouter:
     return routes
 
 
-def in_order(told: Sequence[Told]) -> list[tuple[Told, dict[str, Any]]]:
+def steps_of(told: Sequence[Told]) -> list[tuple[Told, dict[str, Any]]]:
     """What was told, with each event parsed, in order of time, causes before what they caused."""
-    steps = [(one, orjson.loads(one.event)) for one in told]
-    return sorted(steps, key=lambda step: (datetime.fromisoformat(step[0].time), step[0].seq))
+    return in_order(((one, orjson.loads(one.event)) for one in told), _place)
+
+
+def _place(step: tuple[Told, Mapping[str, Any]]) -> Place:
+    one, event = step
+    moment = datetime.fromisoformat(one.time)
+    return Place(moment, one.source, one.id, event.get("causationid"), one.topic, one.partition, one.offset)
 
 
 def status_of(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -40,7 +40,13 @@ def example(kind: str, name: str = "valid-") -> dict[str, Any]:
 
 
 def saying(
-    kind: str, subject: str, body: Mapping[str, Any] | None = None, *, id: str | None = None, time: str | None = None
+    kind: str,
+    subject: str,
+    body: Mapping[str, Any] | None = None,
+    *,
+    id: str | None = None,
+    time: str | None = None,
+    cause: str | None = None,
 ) -> Saying:
     """An event of the service (or headquarters) that says such things, with the example's body unless one is given."""
     topic = next(topic for topic in load_catalogue().topics.values() if topic.kind in _OURS and kind in topic.events)
@@ -53,6 +59,8 @@ def saying(
         "ce_subject": subject,
         "content-type": "application/json",
     }
+    if cause is not None:
+        headers["ce_causationid"] = cause
     value = json.dumps(example(kind) if body is None else body, ensure_ascii=False).encode()
     pairs = [(name, text.encode()) for name, text in headers.items()]
     return Saying(topic.name, subject, headers["ce_id"], kind, value, pairs)

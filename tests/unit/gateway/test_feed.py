@@ -13,7 +13,7 @@ from schemas.loading import load_contracts
 from services.client.place import Place
 from services.client.receiving import sort_out
 from services.gateway.app import MIGRATIONS
-from services.gateway.cases import in_order, status_of
+from services.gateway.cases import status_of, steps_of
 from services.gateway.feed_store import (
     Reader,
     forget,
@@ -278,7 +278,7 @@ def test_a_case_says_where_it_stands(feed: Feed) -> None:
         saying("risk.held.v1", "R-1", held, time="2020-05-02T09:00:00+08:00"),
         rejected("R-1", "//commerce/dandong"),
     )
-    steps = in_order(read_case(feed.database, ALL, "R-1")[1])
+    steps = steps_of(read_case(feed.database, ALL, "R-1")[1])
     assert [told.type for told, _ in steps[:2]] == ["referral.registered.v1", "screening.shortlisted.v1"]
     status = status_of([event for _, event in steps])
     assert status["stage"] == "financed"
@@ -286,3 +286,16 @@ def test_a_case_says_where_it_stands(feed: Feed) -> None:
     assert status["name"] == example("referral.registered.v1")["referral"]["name"]
     assert status["held_by"] == ["zone:heihe"]
     assert status["loans"] == [loan["loan"]]
+
+
+def test_a_time_line_tells_causes_before_what_they_caused_though_both_bear_one_time(feed: Feed) -> None:
+    now = "2020-04-01T09:30:00+08:00"
+    first = registered("R-1", zone="heihe", id="a", time=now)
+    feed.take(
+        saying("screening.scored.v1", "R-1", id="c", cause="b", time=now),
+        saying("loan.expected.v1", "R-1", id="d", cause="c", time=now),
+    )
+    feed.take(saying("screening.opened.v1", "R-1", id="b", cause="a", time=now), first)
+    told = [one.id for one, _ in steps_of(read_case(feed.database, HEIHE, "R-1")[1])]
+    assert told.index("a") < told.index("b")
+    assert told.index("c") < told.index("d")
