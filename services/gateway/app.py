@@ -39,6 +39,7 @@ NAME = "gateway"
 MIGRATIONS = "services.gateway.migrations"
 
 _LEASE_MARGIN_S = 30.0
+_UNREAD_MS = 60_000
 
 
 def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = None) -> None:
@@ -181,8 +182,12 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=2048)
+        server = socket.create_server((host, port), backlog=2048)
     except OSError as error:
         raise Fatal(
             f"{host}:{port} can't be listened on ({error.strerror or error}); free it or set KOUAN_GATEWAY_PORT"
         ) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Connections inherit it: whoever stops reading what was sent to it does not hold memory for ever.
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
+    return server
