@@ -4,34 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from schemas.envelope import EVENT_LIMIT, Event
-from services.kit.batch import Message, Target, TaskId
+from services.kit.batch import Target, TaskId
 from services.kit.door import Aggregate, Context, To
 from services.kit.ids import MOST_OUTPUTS, output_stem
+from services.kit.outputs import common_headers, output_body
 from services.kit.partitioning import partition_of
 from services.kit.reading import Item
+from services.kit.record_batch import RecordBatch
 from services.kit.task import Task
 from services.kit.wiring import Wiring
 
-
-class Answer(NamedTuple):
-    """What one decision gives: the state after it, whether it moved, messages with targets, effects by their rows."""
-
-    state: Any
-    evolved: bool
-    messages: Sequence[tuple[Target, Message]]
-    opened: Sequence[tuple[Any, ...]]
-    closed: Sequence[tuple[str, str, str]]
+Answer = tuple[Any, bool, Sequence[tuple[Target, bytes]], Sequence[tuple[Any, ...]], Sequence[tuple[str, str, str]]]
+"""What one decision gives: the state after it, whether it moved, records' bodies with their targets, effects opened and
+closed by their rows."""
 
 
 class View:
     """A task with all that deciding for it needs, looked up once for a run of items."""
 
     __slots__ = (
-        "aggregate", "cache", "closes", "evolve", "id", "name", "opens", "outlets", "partitions", "records", "task",
-        "watched",
+        "aggregate", "cache", "closes", "evolve", "id", "name", "opens", "outlets", "partitions", "records",
+        "records_out", "target", "task", "watched",
     )  # fmt: skip
 
     def __init__(self, id: TaskId, task: Task, wiring: Wiring) -> None:
@@ -46,6 +42,9 @@ class View:
         self.closes = wiring.closes[id.aggregate]
         self.outlets = wiring.outlets
         self.partitions = wiring.partitions[id.aggregate]
+        # Where the last output went: mostly the next one goes there as well.
+        self.target: Target | None = None
+        self.records_out = RecordBatch()
         self.watched = self.aggregate.deadlines is not None or self.aggregate.claims is not None
 
 
@@ -54,7 +53,7 @@ def answer(service: str, view: View, item: Item, event: Event[Any], state: Any, 
     assert item.decide is not None
     made = list(item.decide(state, event, context))
     if not made and item.fired is None:
-        return Answer(state, False, (), (), ())
+        return state, False, (), (), ()
     if len(made) > MOST_OUTPUTS:
         raise ValueError(f"{len(made)} outputs for one input; an id has room for {MOST_OUTPUTS}")
     subject, home = event.subject, event.subject.encode()
@@ -62,12 +61,8 @@ def answer(service: str, view: View, item: Item, event: Event[Any], state: Any, 
     stem = output_stem(service, event.source, event.id, time_ms)
     correlation = event.correlation_id or subject
     trace = event.traceparent or f"00-{stem.replace('-', '')[-24:]:0>32}-0000000000000000-01"
-    common = (
-        ("ce_time", event.time.isoformat().encode()),
-        ("ce_correlationid", correlation.encode()),
-        ("ce_causationid", event.id.encode()),
-    )
-    messages: list[tuple[Target, Message]] = []
+    common = common_headers(event.time.isoformat().encode(), correlation.encode(), event.id.encode())
+    outputs: list[tuple[Target, bytes]] = []
     opened: list[tuple[Any, ...]] = []
     closed: list[tuple[str, str, str]] = []
     evolved = False
@@ -89,10 +84,7 @@ def answer(service: str, view: View, item: Item, event: Event[Any], state: Any, 
         id = f"{stem}{position:04x}"
         # The new span is the output itself: the last 16 digits of its id.
         span = f"{trace[:36]}{id[19:23]}{id[24:]}{trace[52:]}"
-        headers = [
-            *outlet.headers, ("ce_id", id.encode()), ("ce_subject", key), *common, ("traceparent", span.encode()),
-        ]  # fmt: skip
-        messages.append((target, (key, value, headers)))
+        outputs.append((target, output_body(key, value, outlet.headers, id.encode(), common, span.encode())))
         if kind in view.opens:
             effect = view.opens[kind]
             row = (view.name, effect.name, effect.identify(payload), view.id.partition, key.decode(), id)
@@ -101,7 +93,7 @@ def answer(service: str, view: View, item: Item, event: Event[Any], state: Any, 
             closed += [(view.name, effect.name, effect.identify(payload)) for effect in view.closes[kind]]
     if item.fired is not None and due_times(view.aggregate, state).get(item.fired.name) == in_ms(item.fired.due):
         raise RuntimeError(f"deadline {item.fired.name} fell due and the state still asks for it at the same time")
-    return Answer(state, evolved, messages, opened, closed)
+    return state, evolved, outputs, opened, closed
 
 
 def due_times(aggregate: Aggregate, state: Any) -> dict[str, int]:

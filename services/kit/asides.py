@@ -12,6 +12,7 @@ from services.kit.batch import Batch, Target
 from services.kit.failures import TooManyUnexpected
 from services.kit.partitioning import partition_of
 from services.kit.reading import DEAD_LETTER_SOURCE, OWN_HEADERS, Item, Record, StoredRecord, dead_letter_id
+from services.kit.record_batch import body_of
 from services.kit.store import MARSHAL
 from services.kit.tables import DEAD
 from services.kit.task import Task
@@ -63,7 +64,8 @@ def bury(batch: Batch, wiring: Wiring, item: Item, task: Task, code: str, text: 
     ]
     headers += [(f"{OWN_HEADERS}{name}", value.encode("utf-8", "replace")) for name, value in stamps.items()]
     topic = wiring.dead_letters
-    batch.send(item.task, Target(topic.name, record.partition % topic.partitions), (record.key, record.value, headers))
+    target = Target(topic.name, record.partition % topic.partitions)
+    batch.send(item.task, target, body_of(record.key, record.value, headers))
     batch.inbox.append((DEAD_LETTER_SOURCE, letter, item.digest, DEAD))
     if item.parked:
         unpark(batch, item, task)
@@ -155,5 +157,5 @@ def send_on(batch: Batch, item: Item, record: Record) -> None:
         return
     target = Target(record.topic, partition_of(record.key or b"", inlet.topic.partitions))
     headers = [(name, value) for name, value in record.headers if value is not None]
-    batch.send(item.task, target, (record.key, record.value, headers))
+    batch.send(item.task, target, body_of(record.key, record.value, headers))
     batch.count("sent-on")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
-"""Key, value and headers of a record that goes out."""
+from services.kit.record_batch import RecordBatch
 
 
 class TaskId(NamedTuple):
@@ -34,11 +33,12 @@ class Entry:
 
 
 class Pack(NamedTuple):
-    """Messages of one task to one target, in order: one row of the outbox."""
+    """Records of one task to one target, in order, ready to be sent: one row of the outbox."""
 
     task: TaskId
     target: Target
-    messages: list[Message]
+    records: bytes
+    number: int
 
 
 @dataclass(slots=True)
@@ -51,7 +51,8 @@ class Batch:
     redriven: list[tuple[str, str, int]] = field(default_factory=list)
     states: dict[str, dict[str, Entry]] = field(default_factory=dict)
     before: dict[str, dict[str, tuple[Any, int]]] = field(default_factory=dict)
-    packs: dict[tuple[TaskId, Target], list[Message]] = field(default_factory=dict)
+    packs: dict[tuple[TaskId, Target], list[RecordBatch]] = field(default_factory=dict)
+    now_ms: int = 0
     deadlines_set: list[tuple[str, str, str, int, int]] = field(default_factory=list)
     deadlines_gone: list[tuple[str, str, str]] = field(default_factory=list)
     deadlines_fired: list[tuple[str, str, str, int]] = field(default_factory=list)
@@ -69,9 +70,12 @@ class Batch:
     awaited: set[tuple[TaskId, str]] = field(default_factory=set)
     notes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    def send(self, task: TaskId, target: Target, message: Message) -> None:
-        """Add one message behind those of the same task and target."""
-        self.packs.setdefault((task, target), []).append(message)
+    def send(self, task: TaskId, target: Target, body: bytes) -> None:
+        """Add one record, by its body, behind those of the same task and target."""
+        packs = self.packs.setdefault((task, target), [])
+        if not packs or not packs[-1].append(body):
+            packs.append(RecordBatch())
+            packs[-1].append(body)
 
     def count(self, outcome: str) -> None:
         """Count one input under its outcome."""

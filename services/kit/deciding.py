@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.envelope import Event, Payload
@@ -84,7 +84,7 @@ class _Round:
 
     def __init__(self, decider: Decider, holders: Holders, seen: Seen, now_ms: int, certain: bool = True) -> None:
         self.certain = certain
-        self.batch = Batch()
+        self.batch = Batch(now_ms=now_ms)
         self.wiring = decider.wiring
         self.service = decider.wiring.service.name
         self.tasks = decider.tasks
@@ -133,30 +133,28 @@ class _Round:
 
     def _accept(self, view: View, item: Item, event: Event[Any], entry: Entry, answered: Answer) -> None:
         batch, key = self.batch, event.subject
-        if answered.evolved:
+        state, evolved, outputs, opened, closed = answered
+        if evolved:
             changed = batch.states.get(view.name)
             if changed is None:
                 changed = batch.states[view.name] = {}
             now = changed.get(key)
             if now is None:
-                changed[key] = view.cache[key] = Entry(entry.version + 1, answered.state)
+                changed[key] = view.cache[key] = Entry(entry.version + 1, state)
                 if view.watched:
                     batch.before.setdefault(view.name, {})[key] = (entry.state, view.id.partition)
             else:
-                now.state = answered.state
+                now.state = state
             if view.aggregate.claims is not None:
-                self._overlay_claims(view, key, entry.state if now is None else None, answered.state)
-        packs = batch.packs
-        for target, message in answered.messages:
-            place = (view.id, target)
-            if place in packs:
-                packs[place].append(message)
-            else:
-                packs[place] = [message]
-        if answered.opened:
-            batch.effects_opened += answered.opened
-        if answered.closed:
-            batch.effects_closed += answered.closed
+                self._overlay_claims(view, key, entry.state if now is None else None, state)
+        for target, body in outputs:
+            if target is not view.target or not view.records_out.append(body):
+                batch.send(view.id, target, body)
+                view.target, view.records_out = target, batch.packs[view.id, target][-1]
+        if opened:
+            batch.effects_opened += opened
+        if closed:
+            batch.effects_closed += closed
         if item.special:
             self._accept_special(view, item, key)
         else:
@@ -347,17 +345,3 @@ def claims_wanted(aggregate: Aggregate, event: Event[Any]) -> tuple[str, ...]:
     if aggregate.claims_wanted is None or not isinstance(event.data, Payload):
         return ()
     return tuple(aggregate.claims_wanted(event.data))
-
-
-def wanted(items: Iterable[Item], tasks: Mapping[TaskId, Task]) -> dict[str, dict[str, TaskId]]:
-    """Keys by aggregate, with their tasks, whose states these items need and memory does not hold."""
-    keys: dict[str, dict[str, TaskId]] = {}
-    for item in items:
-        if item.decide is not None and item.event is not None:
-            key, task = item.event.subject, item.task
-            if key not in tasks[task].cache:
-                found = keys.get(task.aggregate)
-                if found is None:
-                    found = keys[task.aggregate] = {}
-                found[key] = task
-    return keys

@@ -15,7 +15,7 @@ from schemas.envelope import Event
 from services.kit.batch import TaskId
 from services.kit.door import Deadline, EffectResult, Malformed
 from services.kit.ids import digest_of, output_stem
-from services.kit.partitioning import partition_of
+from services.kit.partitioning import partitions_of
 from services.kit.task import Task
 from services.kit.wiring import Inlet, Wiring
 
@@ -25,6 +25,9 @@ DEAD_LETTER_SOURCE = "dead-letter"
 OWN_HEADERS = "kouan_"
 """What the kit adds to dead letters begins so, and is taken off when they are sent round again."""
 
+
+Wanted = dict[str, dict[str, TaskId]]
+"""Keys by aggregate, with their tasks, whose states a batch needs and memory does not hold."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -86,13 +89,21 @@ class Item(_Usual):
     # What is rare lives in the base's __dict__, which most items never fill: making items is on the hot path.
     __slots__ = ("decide", "digest", "event", "inlet", "known", "record", "task")
 
-    def __init__(self, task: TaskId, inlet: Inlet | None, record: Record | None) -> None:
+    def __init__(
+        self,
+        task: TaskId,
+        inlet: Inlet | None,
+        record: Record | None,
+        event: Event[Any] | None = None,
+        decide: Callable[[Any, Event[Any], Any], Any] | None = None,
+        digest: int = 0,
+    ) -> None:
         self.task = task
         self.inlet = inlet
         self.record = record
-        self.event: Event[Any] | None = None
-        self.decide: Callable[[Any, Event[Any], Any], Any] | None = None
-        self.digest = 0
+        self.event = event
+        self.decide = decide
+        self.digest = digest
         self.known = True
 
 
@@ -104,13 +115,38 @@ class Reader:
         self._tasks = tasks
         self._accepted: dict[str, set[str]] = {name: set() for name in wiring.inlets}
 
-    def read(self, topic: str, partition: int, records: Iterable[Record]) -> list[Item]:
-        """Items of one topic partition's records, in order."""
+    def read(self, topic: str, partition: int, records: Iterable[Record], wanted: Wanted) -> list[Item]:
+        """Items of one topic partition's records, in order; `wanted` gets the keys whose states memory lacks."""
         inlet = self._wiring.inlets[topic]
         task = TaskId(inlet.aggregate, partition)
         if inlet.redrive:
-            return [self._redriven(task, inlet, record) for record in records]
-        return [self._item(task, inlet, record, record.headers) for record in records]
+            items = [self._redriven(task, inlet, record) for record in records]
+            want(items, self._tasks, wanted)
+            return items
+        cache = self._tasks[task].cache
+        items, new = [], []
+        for record in records:
+            item = self._item(task, inlet, record, record.headers)
+            items.append(item)
+            event = item.event
+            if event is not None and event.subject not in cache and item.known and event.subject:
+                new.append(item)
+        if new:
+            self._check_places(inlet, partition, new)
+            keys = wanted.setdefault(task.aggregate, {})
+            for item in new:
+                if item.decide is not None:
+                    keys[item.event.subject] = task  # type: ignore[union-attr]
+        return items
+
+    @staticmethod
+    def _check_places(inlet: Inlet, partition: int, items: Sequence[Item]) -> None:
+        """Mark what stands on another partition than its key belongs to. A key in memory was found in its place."""
+        keys: list[bytes] = [item.record.key for item in items]  # type: ignore[union-attr,misc]
+        for item, right in zip(items, partitions_of(keys, inlet.topic.partitions), strict=True):
+            if right != partition:
+                item.misplaced = item.special = True
+                item.decide = None
 
     def unpark(self, task: TaskId, records: Iterable[StoredRecord], *, expired: bool) -> list[Item]:
         """Items of parked records, to be tried once more; `expired` ones are not parked again."""
@@ -143,43 +179,45 @@ class Reader:
         return item
 
     def _item(self, task: TaskId, inlet: Inlet, record: Record, headers: Sequence[tuple[str, bytes]]) -> Item:
-        item = Item(task, inlet, record)
         key, value = record.key, record.value
-        event: Event[Any]
         try:
             event = decode(key, value, headers, inlet.known)
-            item.decide = inlet.decides.get(event.type)
         except PayloadError as error:
-            event = cast("Event[Any]", error.event)
-            route = inlet.routes.get(event.type)
-            if route is not None and route.malformed is not None:
-                event.data = Malformed(error.body, error.faults)
-                item.decide = route.malformed
-            elif route is not None:
-                item.error = ("schema", str(error)[:2000])
+            return self._malformed(task, inlet, record, error)
         except DecodeError as error:
-            return self._undecodable(item, error)
-        item.event = event
-        if event.source not in self._accepted[inlet.topic.name] and not self._accepts(inlet, event.source):
+            return self._undecodable(task, inlet, record, error)
+        # A decoded event has both key and value.
+        digest = digest_of(key, value)  # type: ignore[arg-type]
+        item = Item(task, inlet, record, event, inlet.decides.get(event.type), digest)
+        if item.decide is None:
+            item.special = True
+        if event.source not in self._accepted[inlet.topic.name]:
+            self._hold_source(item, inlet, event)
+        return item
+
+    def _malformed(self, task: TaskId, inlet: Inlet, record: Record, error: PayloadError) -> Item:
+        """An event of a known type whose body breaks its schema: some services answer it, for others it is dead."""
+        event = cast("Event[Any]", error.event)
+        item = Item(task, inlet, record, event, None, digest_of(record.key or b"", record.value or b""))
+        item.special = True
+        route = inlet.routes.get(event.type)
+        if route is not None and route.malformed is not None:
+            event.data = Malformed(error.body, error.faults)
+            item.decide, item.special = route.malformed, False
+        elif route is not None:
+            item.error = ("schema", str(error)[:2000])
+        self._hold_source(item, inlet, event)
+        return item
+
+    def _hold_source(self, item: Item, inlet: Inlet, event: Event[Any]) -> None:
+        """A source that may not write the topic makes the item a dead letter."""
+        if not self._accepts(inlet, event.source):
             # The id is not taken in: a stranger must not be able to use up an id of the source he pretends to be.
             item.known, item.special = False, True
             item.error = ("wrong-source", f"source {event.source!r} may not write {inlet.topic.name}")
-            return item
-        # A decoded event has both key and value.
-        item.digest = digest_of(key, value)  # type: ignore[arg-type]
-        if item.decide is None or item.error is not None:
-            item.special = True
-        if event.subject not in self._tasks[task].cache and (
-            partition_of(key, inlet.topic.partitions) != record.partition  # type: ignore[arg-type]
-        ):
-            item.misplaced = item.special = True
-            item.decide = None
-        return item
 
-    def _undecodable(self, item: Item, error: DecodeError) -> Item:
-        inlet, record = item.inlet, item.record
-        assert inlet is not None
-        assert record is not None
+    def _undecodable(self, task: TaskId, inlet: Inlet, record: Record, error: DecodeError) -> Item:
+        item = Item(task, inlet, record)
         item.special, item.known = True, False
         item.error = (error.code, error.text)
         if error.source is not None and error.id is not None and inlet.topic.accepts_source(error.source):
@@ -214,12 +252,21 @@ class Reader:
             return item
         item = self._item(TaskId(inlet.aggregate, task.partition), inlet, record, headers)
         item.redrives, item.special = letter, True
+        if item.event is not None and item.known and item.event.subject:
+            self._check_places(inlet, task.partition, [item])
         if item.misplaced:
             item.misplaced, item.error = (
                 False,
                 ("redrive-misplaced", "send the dead letter with its own key, by murmur2"),
             )
         return item
+
+
+def want(items: Iterable[Item], tasks: Mapping[TaskId, Task], wanted: Wanted) -> None:
+    """Add the keys of items whose states have to be loaded."""
+    for item in items:
+        if item.decide is not None and item.event is not None and item.event.subject not in tasks[item.task].cache:
+            wanted.setdefault(item.task.aggregate, {})[item.event.subject] = item.task
 
 
 def dead_letter_id(service: str, record: Record) -> str:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import marshal
 import sqlite3
 import sys
 import time
@@ -44,6 +43,7 @@ from services.kit.failures import Fatal, Transient
 from services.kit.folding import MOST_STATES, Fold, Found, Portion, States
 from services.kit.migrate import migrate
 from services.kit.reading import StoredRecord
+from services.kit.record_batch import records_in
 from services.kit.settings import Settings
 from services.kit.store import table_of
 from services.kit.tables import Claim, DeadlineRow, EffectRow
@@ -375,9 +375,9 @@ class _Rebuild:
         self._comparing = True
         self._check_release()
         return [
-            (target, messages)
-            for target, messages in self._database.query(
-                f'SELECT target, messages FROM "{self._sides.old}".kit_outbox WHERE topic = ? ORDER BY seq',
+            (target, records)
+            for target, records in self._database.query(
+                f'SELECT target, records FROM "{self._sides.old}".kit_outbox WHERE topic = ? ORDER BY seq',
                 (self._topic.name,),
             )
         ]
@@ -401,9 +401,8 @@ class _Rebuild:
         """Fold what is committed and perhaps not published; returns how many events the topic did not have."""
         before = self._fold.events - self._fold.repeats
         self._fold.begin(fresh=False)
-        for target, packed in outbox:
-            messages = marshal.loads(packed)
-            portion = self._fold.read(StoredRecord(self._topic.name, target, -1, 0, *message) for message in messages)
+        for target, batch in outbox:
+            portion = self._fold.read(StoredRecord(self._topic.name, target, -1, 0, *one) for one in records_in(batch))
             self._fold.note_absent(portion)
             known = self._fold.repeats
             self._fold.apply(portion, self._fold.look_up(portion))

@@ -9,19 +9,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
 
 from services.kit.batch import Pack, Target
+from services.kit.record_batch import Ready
 
 log = structlog.get_logger()
 
 MOST_BYTES = 6 * 1024 * 1024
 """The largest request: a dead letter of 5 MB and its headers fit."""
-
-_ROUND = 512 * 1024
 
 
 class Relay:
@@ -62,7 +60,7 @@ class Relay:
         """Queue packs by their outbox row, behind what is queued for the same target."""
         for seq, pack in packs:
             self._queues.setdefault(pack.target, deque()).append((seq, pack))
-            self.unsent += len(pack.messages)
+            self.unsent += pack.number
             if pack.target not in self._senders:
                 self._start(pack.target)
 
@@ -92,11 +90,10 @@ class Relay:
         queue = self._queues[target]
         pause = 0.1
         while queue:
-            rows = self._round(queue)
+            seq, pack = queue[0]
             try:
                 producer = await self._started()
-                for batch in self._record_batches(producer, (pack for _, pack in rows)):
-                    await (await producer.send_batch(batch, target.topic, partition=target.partition))
+                await (await producer.send_batch(Ready(pack.records), target.topic, partition=target.partition))
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -107,38 +104,11 @@ class Relay:
                 pause = min(pause * 2, 5.0)
                 continue
             pause = 0.1
-            for seq, pack in rows:
-                queue.popleft()
-                self.confirmed.append(seq)
-                self.unsent -= len(pack.messages)
+            queue.popleft()
+            self.confirmed.append(seq)
+            self.unsent -= pack.number
             self._room.set()
             self._on_confirmed()
-
-    @staticmethod
-    def _round(queue: deque[tuple[int, Pack]]) -> list[tuple[int, Pack]]:
-        """The rows that go in one round: several small ones together."""
-        rows: list[tuple[int, Pack]] = []
-        messages = 0
-        for row in queue:
-            if rows and messages + len(row[1].messages) > 2000:
-                break
-            rows.append(row)
-            messages += len(row[1].messages)
-        return rows
-
-    @staticmethod
-    def _record_batches(producer: AIOKafkaProducer, packs: Iterable[Pack]) -> Iterable[Any]:
-        """Record batches with the messages of packs, in order, made as they are asked for."""
-        batch = producer.create_batch()
-        for pack in packs:
-            for key, value, headers in pack.messages:
-                if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
-                    batch.close()
-                    yield batch
-                    batch = producer.create_batch()
-                    batch.append(key=key, value=value, timestamp=None, headers=headers)
-        batch.close()
-        yield batch
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:
@@ -149,7 +119,6 @@ class Relay:
                     enable_idempotence=True,
                     acks="all",
                     linger_ms=0,
-                    max_batch_size=_ROUND,
                     max_request_size=MOST_BYTES,
                     request_timeout_ms=30_000,
                 )

@@ -28,11 +28,11 @@ from services.kit.batch import Batch, Entry, Pack, TaskId
 from services.kit.clock import Clock
 from services.kit.cluster import topic_ids
 from services.kit.database import PostgresDatabase, SqliteDatabase, open_database
-from services.kit.deciding import Decider, Doubtful, claims_wanted, wanted
+from services.kit.deciding import Decider, Doubtful, claims_wanted
 from services.kit.door import Deadline, EffectResult
 from services.kit.effects import LEASE_MS, Attempt, Performer
 from services.kit.failures import Fatal, Fenced, Overtaken, TooManyUnexpected, Transient
-from services.kit.reading import DEAD_LETTER_SOURCE, Item, Reader, StoredRecord
+from services.kit.reading import DEAD_LETTER_SOURCE, Item, Reader, StoredRecord, Wanted, want
 from services.kit.references import References
 from services.kit.relay import Relay
 from services.kit.settings import Settings
@@ -49,7 +49,7 @@ _FLUSH_AFTER = 0.2
 _GATHER = 0.05
 _PARK_CHECK = 60.0
 _TELEMETRY = 5.0
-_BATCHES_BETWEEN_COLLECTIONS = 50
+_BATCHES_BETWEEN_COLLECTIONS = 500
 
 
 class Runner:
@@ -312,14 +312,20 @@ class Runner:
         self.last_turn = time.monotonic()
         if self._reclaim or self._stopping:
             return
-        items = self._fetched(consumer)
+        # Nowhere else: whatever is let go later than this would be missing when the items are decided.
+        for owned in self._tasks.values():
+            owned.trim()
+        redecided = self._redecided
+        wanted: Wanted = {}
+        items = self._fetched(consumer, wanted)
         internal = await self._internal(consumer)
         if self._reclaim:
             return
+        want(internal, self._tasks, wanted)
         items += internal
         if items:
             await self._relay.room(_MOST_UNSENT)
-            await self._pipeline(items)
+            await self._pipeline(items, wanted, redecided)
         else:
             await self._rest()
         await self._tell(consumer)
@@ -350,8 +356,8 @@ class Runner:
             self._next_effect is not None and self._next_effect <= now + _POLL_MS
         )
 
-    def _fetched(self, consumer: AIOKafkaConsumer) -> list[Item]:
-        """Items of what the fetch brought; the next fetch begins at once."""
+    def _fetched(self, consumer: AIOKafkaConsumer, wanted: Wanted) -> list[Item]:
+        """Items of what the fetch brought, and the keys whose states they need; the next fetch begins at once."""
         assert self._fetch is not None
         if not self._fetch.done():
             return []
@@ -368,7 +374,7 @@ class Runner:
         items: list[Item] = []
         for place, batch in records.items():
             if (place.topic, place.partition) in self._positions:
-                items += self._reader.read(place.topic, place.partition, batch)
+                items += self._reader.read(place.topic, place.partition, batch, wanted)
         return items
 
     async def _internal(self, consumer: AIOKafkaConsumer) -> list[Item]:
@@ -389,22 +395,21 @@ class Runner:
         await self._look_for_parked()
         return items
 
-    async def _pipeline(self, items: list[Item]) -> None:
-        """Load what the items need behind the batch that is being stored, then decide and store them."""
-        # Nowhere else: whatever is let go later than this would be missing when the items are decided.
-        for owned in self._tasks.values():
-            owned.trim()
-        keys = wanted(items, self._tasks)
+    async def _pipeline(self, items: list[Item], keys: Wanted, redecided: int) -> None:
+        """Load what the items need behind the batch that is being stored, then decide and store them.
+
+        `keys` are those whose states memory did not hold when so many batches had been `redecided`.
+        """
         claims = self._claims_wanted(items)
         # What comes out of the database or round again may have been taken in before; fresh records hardly ever were.
         again = [item for item in items if item.parked or item.redrives is not None]
         idents = _idents(again) if again else []
         loading = self._load(keys, claims, idents) if keys or claims or idents else None
-        redecided = self._redecided
         await self._finish_storing()
         if redecided != self._redecided:
             # What was loaded stood there before the batch in front of this one was really stored.
-            keys = wanted(items, self._tasks)
+            keys = {}
+            want(items, self._tasks, keys)
             loading = self._load(keys, claims, idents) if keys or claims or idents else None
         holders: dict[str, dict[str, str]] = {}
         seen: dict[tuple[str, str], tuple[int, int]] = {}
@@ -415,18 +420,17 @@ class Runner:
             return
         self._begin(items, holders, seen)
 
-    def _load(
-        self, keys: dict[str, dict[str, TaskId]], claims: dict[str, list[str]], idents: list[tuple[str, str]]
-    ) -> Any:
+    def _load(self, keys: Wanted, claims: dict[str, list[str]], idents: list[tuple[str, str]]) -> Any:
         plain = {name: list(wanted_keys) for name, wanted_keys in keys.items()}
         return asyncio.wrap_future(self._database.submit(self._store.load, plain, claims, idents))
 
-    def _remember(self, keys: dict[str, dict[str, TaskId]], states: dict[str, dict[str, Entry]]) -> None:
-        for name, wanted_keys in keys.items():
-            found = states.get(name, {})
-            for key, task in wanted_keys.items():
-                if task in self._tasks:
-                    self._tasks[task].cache[key] = found.get(key) or Entry(0, None)
+    def _remember(self, keys: Wanted, states: dict[str, dict[str, Entry]]) -> None:
+        """Put loaded states into memory. What has no row is not kept: no state is what is taken where none is known."""
+        for name, found in states.items():
+            tasks = keys[name]
+            for key, entry in found.items():
+                if (owned := self._tasks.get(tasks[key])) is not None:
+                    owned.cache[key] = entry
 
     def _claims_wanted(self, items: Sequence[Item]) -> dict[str, list[str]]:
         found: dict[str, dict[str, None]] = {}
@@ -491,7 +495,7 @@ class Runner:
         """Wait for the commit, then let the outside know; what can't be committed as it is gets decided again."""
         started = time.perf_counter()
         try:
-            seqs = await asyncio.wrap_future(future)
+            packs = await asyncio.wrap_future(future)
         except (Fenced, Transient):
             raise
         except Overtaken:
@@ -503,7 +507,7 @@ class Runner:
             await self._bisect(items, batch, failure)
             return
         metrics.BATCH_SECONDS.labels(self._name).observe(time.perf_counter() - started)
-        self._committed(items, batch, seqs)
+        self._committed(items, batch, packs)
 
     async def _again(self, items: list[Item], batch: Batch) -> None:
         """Something exists that was taken as new: look everything up and decide once more."""
@@ -512,7 +516,7 @@ class Runner:
             holders, seen = await self._look_up(items)
             batch = self._decide(items, holders, seen)
             try:
-                seqs = await self._database.run(self._store.store, batch, [])
+                packs = await self._database.run(self._store.store, batch, [])
             except Overtaken:
                 log.debug("overtaken again", attempt=attempt)
                 continue
@@ -521,14 +525,15 @@ class Runner:
             except Exception as failure:
                 await self._bisect(items, batch, failure)
                 return
-            self._committed(items, batch, seqs)
+            self._committed(items, batch, packs)
             return
         raise Transient("other workers keep claiming what this batch claims")
 
     async def _look_up(
         self, items: list[Item]
     ) -> tuple[dict[str, dict[str, str]], dict[tuple[str, str], tuple[int, int]]]:
-        keys = wanted(items, self._tasks)
+        keys: Wanted = {}
+        want(items, self._tasks, keys)
         states, holders, seen = await self._load(keys, self._claims_wanted(items), _idents(items))
         self._remember(keys, states)
         return holders, seen
@@ -549,7 +554,7 @@ class Runner:
             holders, seen = await self._look_up(half)
             part = self._decide(half, holders, seen)
             try:
-                seqs = await self._database.run(self._store.store, part, [])
+                packs = await self._database.run(self._store.store, part, [])
             except (Fenced, Transient):
                 raise
             except Overtaken as overtaken:
@@ -557,7 +562,7 @@ class Runner:
             except Exception as deeper:
                 await self._bisect(half, part, deeper)
             else:
-                self._committed(half, part, seqs)
+                self._committed(half, part, packs)
 
     def _forget_states(self, batch: Batch) -> None:
         """What a batch that was not committed changed in memory."""
@@ -574,14 +579,13 @@ class Runner:
             else:
                 self._tasks[task].parked.pop(key, None)
 
-    def _committed(self, items: list[Item], batch: Batch, seqs: list[int]) -> None:
+    def _committed(self, items: list[Item], batch: Batch, packs: list[tuple[int, Pack]]) -> None:
         """The batch is in the database: positions move, packs go out, effects begin."""
         for place, (_, after) in batch.positions.items():
             self._positions[place] = after
-        packs = [Pack(task, target, messages) for (task, target), messages in batch.packs.items()]
-        self._relay.publish(zip(seqs, packs, strict=True))
-        for pack in packs:
-            metrics.OUTPUTS.labels(self._name, pack.target.topic).inc(len(pack.messages))
+        self._relay.publish(packs)
+        for _, pack in packs:
+            metrics.OUTPUTS.labels(self._name, pack.target.topic).inc(pack.number)
         metrics.INPUTS.labels(self._name, "applied").inc(batch.applied)
         for outcome, number in batch.counts.items():
             metrics.INPUTS.labels(self._name, outcome).inc(number)

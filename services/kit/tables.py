@@ -56,7 +56,7 @@ class Outbox(SQLModel, table=True):
     partition: int
     topic: str
     target: int
-    messages: bytes = Field(sa_type=LargeBinary)
+    records: bytes = Field(sa_type=LargeBinary)
 
 
 class DeadlineRow(SQLModel, table=True):

@@ -13,6 +13,7 @@ from schemas.envelope import Event, Payload, payload_class
 from schemas.upcasting import newest
 from services.kit.batch import Target
 from services.kit.door import Aggregate, Effect, Route, Service
+from services.kit.outputs import output_headers
 from topics.definition import Catalogue, Topic
 
 Decide = Callable[[Any, Event[Any], Any], Any]
@@ -37,7 +38,7 @@ class Outlet:
 
     topic: str
     partitions: int
-    headers: tuple[tuple[str, bytes], ...]
+    headers: bytes
     targets: tuple[Target, ...]
 
 
@@ -143,12 +144,7 @@ def _outputs(service: str, catalogue: Catalogue, faults: list[str]) -> list[type
 
 def _outlet(cls: type[Payload], service: str, source: str, catalogue: Catalogue, faults: list[str]) -> Outlet:
     topic = catalogue.topic_for(service, cls.TYPE)
-    headers = (
-        ("ce_specversion", b"1.0"),
-        ("ce_source", source.encode()),
-        ("ce_type", cls.TYPE.encode()),
-        ("content-type", b"application/json"),
-    )
+    headers = output_headers(source, cls.TYPE)
     targets = tuple(Target(topic.name, partition) for partition in range(topic.partitions))
     return Outlet(topic.name, topic.partitions, headers, targets)
 

@@ -11,7 +11,7 @@ from typing import Literal
 from schemas.envelope import Event, Model, Payload
 from services.kit.columns import StateRow
 from services.kit.door import Aggregate, Service
-from topics.definition import Catalogue, Key, Kind, Owner, Title, Topic
+from topics.definition import Catalogue, Key, Kind, Owner, Text, Topic
 
 PARTITIONS = 4
 
@@ -101,10 +101,10 @@ def build() -> Service:
 
 
 def catalogue() -> Catalogue:
-    key = Key(name="referral_id", why="all of a referral in order")
+    key = Key(name="referral_id", example="R00000001", why=Text(zh="同一推荐保持先后", en="all of a referral in order"))
 
     def topic(name: str, kind: Kind, **fields: object) -> Topic:
-        common = {"name": name, "title": Title(zh=name, en=name), "kind": kind, "key": key, "replication": 1}
+        common = {"name": name, "title": Text(zh=name, en=name), "kind": kind, "key": key}
         return Topic(**{**common, "partitions": PARTITIONS, "owner": Owner.KOUAN, "writers": ("hop",), **fields})  # type: ignore[arg-type]
 
     return Catalogue.of(

@@ -16,7 +16,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from services.kit import relay, runner
-from services.kit.batch import Batch, Message, Target, TaskId
+from services.kit.batch import Batch, Pack
 from services.kit.database import PostgresDatabase, SqliteDatabase
 from services.kit.failures import Transient
 from services.kit.store import Store, dumps
@@ -32,7 +32,7 @@ def offset_first() -> None:
     """Positions are committed in a transaction of their own, before the state."""
     whole = Store.store
 
-    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[int]:
+    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
         if batch.positions:
             moves = [(topic, part, *move) for (topic, part), move in sorted(batch.positions.items())]
             with self.database.transaction():
@@ -67,7 +67,7 @@ def inbox_forgotten() -> None:
     """What was taken in is not written down."""
     whole = Store.store
 
-    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[int]:
+    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
         batch.inbox = []
         return whole(self, batch, confirmed)
 
@@ -90,8 +90,8 @@ def dead_letter_outside() -> None:
     """Dead letters are sent from memory: the transaction knows nothing of them."""
     whole = Store._pack
 
-    def broken(self: Store, task: TaskId, target: Target, messages: list[Message]) -> int:
-        return -1 if target.topic.endswith("dead-letters") else whole(self, task, target, messages)
+    def broken(self: Store, pack: Pack) -> tuple[int, Pack]:
+        return (-1, pack) if pack.target.topic.endswith("dead-letters") else whole(self, pack)
 
     Store._pack = broken  # type: ignore[method-assign]
 
@@ -118,7 +118,7 @@ def deadline_first() -> None:
     """A deadline that fell due is deleted in a transaction of its own, before what it leads to is stored."""
     whole = Store.store
 
-    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[int]:
+    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
         if batch.deadlines_fired:
             with self.database.transaction():
                 self.database.execute(self._fire_deadlines, (dumps(batch.deadlines_fired),))
@@ -196,7 +196,7 @@ def around_store(
     whole = Store.store
     begun = committed = 0
 
-    def struck(self: Store, batch: Batch, confirmed: list[int]) -> list[int]:
+    def struck(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
         nonlocal begun, committed
         counted = concerns(batch)
         begun += counted

@@ -16,6 +16,7 @@ from services.kit.batch import Batch, TaskId
 from services.kit.deciding import Decider
 from services.kit.partitioning import partition_of
 from services.kit.reading import Item, Reader, StoredRecord
+from services.kit.record_batch import records_in
 from services.kit.task import Task
 from services.kit.wiring import wire
 from tests.support.ledger import (
@@ -126,7 +127,7 @@ class Desk:
     # When
 
     def read(self, *records: Record) -> list[Item]:
-        return [item for record in records for item in self.reader.read(record.topic, record.partition, [record])]
+        return [item for record in records for item in self.reader.read(record.topic, record.partition, [record], {})]
 
     def take(self, *records: Record) -> Batch:
         """Read and decide records as one batch, and remember what was taken in."""
@@ -164,8 +165,9 @@ def sent(batch: Batch) -> list[Out]:
     """All messages of a batch, in order within each target."""
     return [
         Out(target.topic, target.partition, key, value, dict(headers))
-        for (_, target), messages in batch.packs.items()
-        for key, value, headers in messages
+        for (_, target), packs in batch.packs.items()
+        for pack in packs
+        for key, value, headers in records_in(pack.build(0))
     ]
 
 

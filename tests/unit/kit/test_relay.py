@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from services.kit.batch import Pack, Target, TaskId
+from services.kit.record_batch import Ready, RecordBatch, body_of
 from services.kit.relay import Relay
 
 TARGET = Target("ledger.events", 0)
-
-
-class Batch:
-    """Takes what the relay appends."""
-
-    def append(self, **message: Any) -> object:
-        return self
-
-    def close(self) -> None:
-        return None
 
 
 class Producer:
@@ -29,10 +19,7 @@ class Producer:
     def __init__(self) -> None:
         self.sent = 0
 
-    def create_batch(self) -> Batch:
-        return Batch()
-
-    async def send_batch(self, batch: Batch, topic: str, partition: int) -> asyncio.Future[None]:
+    async def send_batch(self, batch: Ready, topic: str, partition: int) -> asyncio.Future[None]:
         self.sent += 1
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         confirmed.set_result(None)
@@ -43,7 +30,9 @@ class Producer:
 
 
 def pack() -> Pack:
-    return Pack(TaskId("account", 0), TARGET, [(b"key", b"value", [])])
+    batch = RecordBatch()
+    batch.append(body_of(b"key", b"value", []))
+    return Pack(TaskId("account", 0), TARGET, batch.build(0), 1)
 
 
 def test_rows_that_come_while_a_sender_ends_are_sent_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

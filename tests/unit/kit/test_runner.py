@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.kit.migrate import migrate
-from services.kit.reading import StoredRecord
+from services.kit.reading import Item, StoredRecord, Wanted, want
 from services.kit.runner import Runner
 from services.kit.settings import Settings
 from services.kit.task import Task
@@ -46,15 +46,20 @@ class Workbench:
 
     async def take(self, *records: Record) -> None:
         """Hand records over as one batch, and go on while it is stored."""
-        items = [item for one in records for item in self.runner._reader.read(one.topic, one.partition, [one])]
-        await self.runner._pipeline(items)
+        items = [item for one in records for item in self.runner._reader.read(one.topic, one.partition, [one], {})]
+        await self._pipeline(items)
+
+    async def _pipeline(self, items: list[Item]) -> None:
+        wanted: Wanted = {}
+        want(items, self.runner._tasks, wanted)
+        await self.runner._pipeline(items, wanted, self.runner._redecided)
 
     async def unpark(self) -> None:
         """Try once more whatever waits and may be due, as the loop would."""
         await self.runner._finish_storing()
         items = await self.runner._internal(_NoConsumer())  # type: ignore[arg-type]
         if items:
-            await self.runner._pipeline(items)
+            await self._pipeline(items)
         await self.runner._finish_storing()
 
     async def stored(self) -> None:
@@ -224,6 +229,25 @@ def test_an_input_that_the_database_refuses_is_a_dead_letter_and_the_others_pass
     on_bench(scene)
 
 
+def test_a_repeat_that_fails_when_it_is_decided_is_a_repeat_and_no_failure(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        desk, runner = bench.desk, bench.runner
+        await bench.take(desk.record(opened()), desk.record(EntryMade(amount=666), id="bad"))
+        await bench.stored()
+        assert len(runner._limits.failures) == 1
+        # More of them than the minute has failures left, so that the service would pause.
+        for number in range(10):
+            again = desk.record(EntryMade(amount=666), id="bad")
+            await bench.take(again, desk.record(EntryMade(amount=1), id=f"good-{number}"))
+        await bench.stored()
+
+        assert len(runner._limits.failures) == 1
+        assert await bench.query("SELECT count(*) FROM kit_inbox WHERE outcome = 2 AND source LIKE '//%'") == [(1,)]
+        assert await bench.query("SELECT balance FROM ledger_account WHERE key = 'a1'") == [(10,)]
+
+    on_bench(scene)
+
+
 def test_what_waited_is_tried_again_with_a_batch_that_has_to_be_decided_again(on_bench: Bench) -> None:
     async def scene(bench: Workbench) -> None:
         desk, runner = bench.desk, bench.runner
@@ -231,11 +255,11 @@ def test_what_waited_is_tried_again_with_a_batch_that_has_to_be_decided_again(on
         await bench.take(desk.record(opened()))
         await bench.stored()
         # A fresh repeat and what waited meet in one batch; the database knows the repeat.
-        items = runner._reader.read("ledger.accounts", desk.task("b1").partition, [_repeat(desk)])
+        items = runner._reader.read("ledger.accounts", desk.task("b1").partition, [_repeat(desk)], {})
         rows = await runner._database.run(runner._store.parked, desk.task("a1"), "a1")
         runner._awaited.clear()
         items += runner._reader.unpark(desk.task("a1"), [StoredRecord(*record) for *_, record in rows], expired=False)
-        await runner._pipeline(items)
+        await bench._pipeline(items)
         await bench.stored()
 
         assert await bench.query("SELECT balance FROM ledger_account WHERE key = 'a1'") == [(1,)]

@@ -25,6 +25,7 @@ from services.kit.database import Database, PostgresDatabase, open_database
 from services.kit.door import Aggregate
 from services.kit.failures import Fenced, Overtaken, Transient
 from services.kit.migrate import migrate
+from services.kit.record_batch import RecordBatch, body_of, records_in
 from services.kit.store import Store, table_of
 from services.kit.tables import (
     APPLIED,
@@ -39,6 +40,8 @@ from services.kit.tables import (
 )
 from services.kit.tables import Task as TaskRow
 from tests.support.postgres import fresh_database
+
+Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 
 NAME = "ledger"
 TASK = TaskId("thing", 0)
@@ -124,6 +127,15 @@ def owner(store: Store) -> Store:
     return store
 
 
+def packed(messages: dict[tuple[TaskId, Target], list[Message]]) -> dict[tuple[TaskId, Target], list[RecordBatch]]:
+    """Messages (key, value, headers) as a batch sends them."""
+    one = Batch()
+    for (task, target), several in messages.items():
+        for message in several:
+            one.send(task, target, body_of(*message))
+    return one.packs
+
+
 def batch(epoch: int = 1, *, start: int | None = None, end: int = 0, **fields: object) -> Batch:
     one = Batch(epochs={TASK: epoch}, **fields)  # type: ignore[arg-type]
     if start is not None:
@@ -152,12 +164,12 @@ def test_the_first_claim_finds_nothing_and_begins_at_offset_0(store: Store) -> N
 
 def test_every_claim_raises_the_epoch_and_finds_what_was_stored(owner: Store) -> None:
     message = (b"k", b"v", [("h", b"\x00\xff")])
-    (seq,) = owner.store(batch(start=0, end=7, packs={(TASK, Target("out", 3)): [message]}), [])
+    ((seq, _),) = owner.store(batch(start=0, end=7, packs=packed({(TASK, Target("out", 3)): [message]})), [])
     claimed = owner.claim([TASK], {PLACE: "another id"})
 
     assert claimed.epochs == {TASK: 2}
     assert claimed.positions == {PLACE: (7, TOPIC_ID)}
-    assert [(found, pack.task, pack.target, list(map(tuple, pack.messages))) for found, pack in claimed.unsent] == [
+    assert [(found, pack.task, pack.target, list(records_in(pack.records))) for found, pack in claimed.unsent] == [
         (seq, TASK, Target("out", 3), [message])
     ]
 
@@ -165,7 +177,7 @@ def test_every_claim_raises_the_epoch_and_finds_what_was_stored(owner: Store) ->
 def test_a_claim_of_some_tasks_leaves_the_others_alone(store: Store) -> None:
     other = TaskId("thing", 1)
     store.claim([TASK, other], {PLACE: TOPIC_ID, ("things", 1): TOPIC_ID})
-    store.store(Batch(epochs={other: 1}, packs={(other, Target("out", 0)): [(b"k", b"v", [])]}), [])
+    store.store(Batch(epochs={other: 1}, packs=packed({(other, Target("out", 0)): [(b"k", b"v", [])]})), [])
     claimed = store.claim([TASK], {PLACE: TOPIC_ID})
 
     assert claimed.unsent == []
@@ -174,9 +186,10 @@ def test_a_claim_of_some_tasks_leaves_the_others_alone(store: Store) -> None:
 
 def test_what_was_left_unsent_comes_in_the_order_in_which_it_was_committed(owner: Store) -> None:
     for number in range(3):
-        owner.store(batch(packs={(TASK, Target("out", 0)): [(b"k", str(number).encode(), [])]}), [])
+        owner.store(batch(packs=packed({(TASK, Target("out", 0)): [(b"k", str(number).encode(), [])]})), [])
 
-    assert [pack.messages[0][1] for _, pack in owner.claim([TASK], {}).unsent] == [b"0", b"1", b"2"]
+    unsent = owner.claim([TASK], {}).unsent
+    assert [value for _, pack in unsent for _, value, _ in records_in(pack.records)] == [b"0", b"1", b"2"]
 
 
 def test_effects_of_a_former_owner_are_due_at_once(owner: Store) -> None:
@@ -340,7 +353,8 @@ def test_many_states_are_written_at_once_and_only_those_asked_for_are_loaded(own
 
 
 def test_confirmed_rows_leave_the_outbox_with_the_next_batch_or_when_nothing_comes(owner: Store) -> None:
-    first, second = (owner.store(batch(packs={(TASK, Target("out", 0)): [(b"k", None, [])]}), [])[0] for _ in range(2))
+    packs = packed({(TASK, Target("out", 0)): [(b"k", None, [])]})
+    first, second = (owner.store(batch(packs=packs), [])[0][0] for _ in range(2))
     owner.store(batch(start=0, end=1), [first])
     assert [seq for seq, _ in owner.unsent([TASK])] == [second]
 
@@ -349,8 +363,8 @@ def test_confirmed_rows_leave_the_outbox_with_the_next_batch_or_when_nothing_com
 
 
 def test_each_pack_has_a_row_of_its_own_in_the_order_of_the_batch(owner: Store) -> None:
-    packs = {(TASK, Target("out", number)): [(b"k", str(number).encode(), [])] for number in (2, 0, 1)}
-    seqs = owner.store(batch(packs=packs), [])
+    packs = packed({(TASK, Target("out", number)): [(b"k", str(number).encode(), [])] for number in (2, 0, 1)})
+    seqs = [seq for seq, _ in owner.store(batch(packs=packs), [])]
 
     assert seqs == sorted(seqs)
     assert [pack.target.partition for _, pack in owner.unsent([TASK])] == [2, 0, 1]

@@ -42,7 +42,7 @@ def upgrade() -> None:
         sa.Column("partition", sa.Integer, nullable=False),
         sa.Column("topic", sa.String, nullable=False),
         sa.Column("target", sa.Integer, nullable=False),
-        sa.Column("messages", sa.LargeBinary, nullable=False),
+        sa.Column("records", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "kit_deadline",
