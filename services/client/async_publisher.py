@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from asyncio import Future
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from inspect import signature
-from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from schemas.envelope import Event, Payload
+from services.client.batching import Batch, Call, batched
 from services.client.delivery import (
     Report,
     Unavailable,
@@ -73,7 +70,7 @@ class AsyncPublisher:
         self._kafka = kafka
         self._connecting: asyncio.Task[Any] | None = None
         self._discarding: set[asyncio.Task[None]] = set()
-        self._waiting: list[_Call] = []
+        self._waiting: list[Call] = []
         self._known: set[str] = set()
         self._known_of: asyncio.Task[Any] | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -155,7 +152,7 @@ class AsyncPublisher:
             return []
         await self._require_topics({one.topic for one in prepared})
         loop = asyncio.get_running_loop()
-        call = _Call(prepared, [None] * len(prepared), loop.create_future())
+        call = Call(prepared, [None] * len(prepared), loop.create_future())
         self._waiting.append(call)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_rounds(), name="send to Kafka")
@@ -166,7 +163,7 @@ class AsyncPublisher:
             too_late.cancel()
         return call.outcomes
 
-    def _give_up(self, call: _Call) -> None:
+    def _give_up(self, call: Call) -> None:
         """Let a call go whose time is over."""
         stopped = f"not confirmed within {self._confirm_within_s:g} s"
         if call.done.done():
@@ -272,14 +269,14 @@ class AsyncPublisher:
                     call.done.set_exception(error)
         self._sending = None
 
-    async def _send_round(self, calls: Sequence[_Call]) -> None:
+    async def _send_round(self, calls: Sequence[Call]) -> None:
         connection = await self._connected()
         producer = connection.result()
         stopped = f"not confirmed within {self._confirm_within_s:g} s"
-        batches: list[_Batch] = []
+        batches: list[Batch] = []
         try:
             async with asyncio.timeout(self._confirm_within_s):
-                batches = await _batched(producer, calls)
+                batches = await batched(producer, calls)
                 for batch in batches:
                     batch.future = await producer.send_batch(batch.builder, batch.topic, partition=batch.partition)
                 await asyncio.wait([batch.future for batch in batches if batch.future is not None])
@@ -312,64 +309,6 @@ class AsyncPublisher:
 
 def _failed(task: asyncio.Task[Any]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
-
-
-@dataclass(slots=True, eq=False)
-class _Call:
-    """One call of `send_all`: its records, what came of each so far, and the end of waiting."""
-
-    prepared: Sequence[Prepared]
-    outcomes: list[Unconfirmed | None]
-    done: Future[None]
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What goes to one partition in one batch: the calls whose records are in it, with their places in the call."""
-
-    topic: str
-    partition: int
-    builder: Any
-    members: list[tuple[_Call, int]] = field(default_factory=list)
-    future: Future[Any] | None = None
-
-    def settle(self, stopped: str) -> None:
-        """Tell the calls what came of their records."""
-        future = self.future
-        if future is None:
-            reason = f"not sent: {stopped}"
-        # Nobody waits for it any more, so that what may still come of it would be logged as an oversight.
-        elif future.cancel() or future.cancelled():
-            reason = stopped or "the connection was given up"
-        elif (error := future.exception()) is not None:
-            reason = reason_of(error)
-        else:
-            return
-        for call, place in self.members:
-            call.outcomes[place] = Unconfirmed(call.prepared[place], reason)
-
-
-async def _batched(producer: Any, calls: Sequence[_Call]) -> list[_Batch]:
-    """All records of these calls, in batches; those of one partition in their order, all first ones in front."""
-    partitions: dict[str, list[int]] = {}
-    batches: dict[tuple[str, int], list[_Batch]] = {}
-    for call in calls:
-        for place, one in enumerate(call.prepared):
-            known = partitions.get(one.topic)
-            if known is None:
-                known = partitions[one.topic] = sorted(await producer.partitions_for(one.topic))
-            target = (one.topic, known[(murmur2(one.key) & 0x7FFFFFFF) % len(known)])
-            queue = batches.setdefault(target, [])
-            if not queue or not _appended(queue[-1].builder, one):
-                queue.append(_Batch(*target, producer.create_batch()))
-                _appended(queue[-1].builder, one)
-            queue[-1].members.append((call, place))
-    return [batch for layer in zip_longest(*batches.values()) for batch in layer if batch is not None]
-
-
-def _appended(builder: Any, one: Prepared) -> bool:
-    """Whether the record found room; the first of a batch always does."""
-    return builder.append(timestamp=None, key=one.key, value=one.value, headers=one.headers) is not None
 
 
 async def _close(producer: Any) -> None:
