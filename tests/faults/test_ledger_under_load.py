@@ -87,7 +87,6 @@ def test_a_worker_on_sqlite_is_killed_again_and_again(kafka: str, tmp_path: Path
             kill_now_and_then([worker], dice, times=6)
         ledger.must_be_right(90)
 
-        assert watch.samples > 10
         assert watch.fell == []
 
 

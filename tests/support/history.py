@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -206,11 +206,34 @@ class Topics:
 
 
 class Database:
-    """Looks into the database of a service, whichever of the two it is; never writes."""
+    """Looks into the database of a service, whichever of the two it is; writes nothing but what `Watch` lays."""
 
     def __init__(self, url: str, schema: str) -> None:
         self._url = url
         self._schema = schema
+
+    @property
+    def dialect(self) -> str:
+        return "sqlite" if self._url.startswith("sqlite:///") else "postgresql"
+
+    def lay(self, statements: Iterable[str]) -> bool:
+        """Run statements in one transaction; False where the file is not made yet."""
+        if self.dialect == "postgresql":
+            connection = self.connect()
+            assert isinstance(connection, psycopg.Connection)
+            with closing(connection), connection.transaction():
+                for statement in statements:
+                    connection.execute(statement)
+            return True
+        path = Path(self._url.removeprefix("sqlite:///"))
+        if not path.exists():
+            return False
+        with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            for statement in statements:
+                writer.execute(statement)
+            writer.execute("COMMIT")
+        return True
 
     def connect(self) -> sqlite3.Connection | psycopg.Connection[tuple[Any, ...]] | None:
         """A connection that only reads; None where the file is not made yet."""
@@ -248,22 +271,22 @@ class Database:
         }
 
 
-_WATCHED = """
-    SELECT 'position', topic, partition, next_offset FROM kit_position
-    UNION ALL SELECT 'epoch', aggregate, partition, epoch FROM kit_task
-"""
+_WATCHED = {"kit_position": ("topic", "next_offset"), "kit_task": ("aggregate", "epoch")}
+"""What may only grow: table, what a row is called beside its partition, value."""
 
 
 class Watch:
-    """Looks at stored positions and epochs all the time while a test runs: they may only grow."""
+    """Lets the database itself note whenever a stored position or epoch falls, however shortly it stays so.
 
-    def __init__(self, database: Database, every: float = 0.01) -> None:
+    Triggers are laid as soon as the service has made its tables; `fell` tells what they noted.
+    """
+
+    def __init__(self, database: Database, every: float = 0.05) -> None:
         self._database = database
         self._every = every
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self.fell: list[str] = []
-        self.samples = 0
+        self._thread = threading.Thread(target=self._lay, daemon=True)
+        self.laid = threading.Event()
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -273,22 +296,34 @@ class Watch:
         self._stop.set()
         self._thread.join(10)
 
-    def _look(self) -> None:
-        highest: dict[tuple[str, str, int], int] = {}
-        connection = None
-        while not self._stop.wait(self._every):
-            connection = connection or self._database.connect()
-            if connection is None:
-                continue
-            rows = self._database.query(_WATCHED, connection)
-            self.samples += bool(rows)
-            for kind, name, partition, value in rows:
-                place = (kind, name, partition)
-                if value < highest.get(place, value):
-                    self.fell.append(f"{kind} of {name}[{partition}] went back from {highest[place]} to {value}")
-                highest[place] = value
-        if connection is not None:
-            connection.close()
+    @property
+    def fell(self) -> list[str]:
+        """One sentence for each time that something fell; raises where nothing was watched."""
+        assert self.laid.is_set(), "the tables to be watched were never made"
+        rows = self._database.query("SELECT name, partition, before, after FROM watched ORDER BY name, partition")
+        return [f"{name}[{partition}] went back from {before} to {after}" for name, partition, before, after in rows]
+
+    def _lay(self) -> None:
+        while not self._stop.is_set():
+            with suppress(sqlite3.Error, psycopg.Error):
+                if self._database.lay(_triggers(self._database.dialect)):
+                    self.laid.set()
+                    return
+            self._stop.wait(self._every)
+
+
+def _triggers(dialect: str) -> list[str]:
+    statements = ["CREATE TABLE watched (name TEXT, partition BIGINT, before BIGINT, after BIGINT)"]
+    for table, (name, value) in _WATCHED.items():
+        note = f"INSERT INTO watched VALUES (NEW.{name}, NEW.partition, OLD.{value}, NEW.{value});"
+        head = f"CREATE TRIGGER watch_{table} AFTER UPDATE ON {table} FOR EACH ROW WHEN (NEW.{value} < OLD.{value})"
+        if dialect == "sqlite":
+            statements.append(f"{head} BEGIN {note} END")
+        else:
+            body = f"BEGIN {note} RETURN NULL; END"
+            statements.append(f"CREATE FUNCTION note_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+            statements.append(f"{head} EXECUTE FUNCTION note_{table}()")
+    return statements
 
 
 @dataclass(slots=True)
