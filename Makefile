@@ -29,8 +29,8 @@ lint: $(READY) ## ruff, mypy and the import contracts
 bench: $(READY) ## measure; prints figures
 	@$(PYTHON) -m tests.benchmarks.run $(ARGS)
 
-faults: $(READY) ## the fault tests alone: kills, pauses, broken kits
-	@$(PYTHON) -m pytest tests/faults $(ARGS)
+faults: $(READY) ## the fault tests alone, at full size: kills, pauses, broken kits
+	@KOUAN_TEST_REFERRALS=$${KOUAN_TEST_REFERRALS:-5000} $(PYTHON) -m pytest tests/faults $(ARGS)
 
 lock: $(READY) ## write the lock file anew from pyproject.toml
 	@$(PYTHON) -m pip install --quiet uv

@@ -1,7 +1,8 @@
 """All five services are killed and paused in the middle of thousands of cases, and what they leave does not tell.
 
 One run is left in peace; what it comes to is held against what the scenario says must come of it. Every other run is
-held against that one: event for event, mail for mail, row for row. `KOUAN_TEST_REFERRALS` makes the scenario smaller.
+held against that one: event for event, mail for mail, row for row. `KOUAN_TEST_REFERRALS` gives the scenario's size:
+`make faults` takes 5,000 referrals, which are 104,000 events.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from tests.support.system import ALL_SERVICES, System, running_system, wait_unti
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
-REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "5000"))
+REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "1200"))
 CHUNKS = 25
 KILLED_AT = (0.3, 0.7)
 """Each service is killed when it has read these shares of its records."""
@@ -229,11 +230,6 @@ def test_killing_one_of_two_workers_of_each_service_on_postgres_changes_nothing(
 # Paused
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="at 5,000 referrals the risk monitor once paused on repeats that it took for failures; mended, and seen to "
-    "pass at 300, but not yet again at full size",
-)
 def test_a_worker_that_slept_longer_than_its_session_changes_nothing_when_it_wakes(
     scenario: Scenario, undisturbed: Run, tmp_path: Path, postgres_url: str, say: Any
 ) -> None:
