@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Response
 
 from schemas.chronology import Place, in_order
 from services.gateway.access import name_of
 from services.gateway.cursors import cursor_of
-from services.gateway.feed import reader_of
+from services.gateway.feed import Caller, answered, reader_of
 from services.gateway.feed_store import Told, read_case
-from services.gateway.parties import Party, authenticated
 from services.gateway.problems import Problem
 from services.kit.database import Database
 
@@ -64,7 +63,7 @@ def router(database: Database) -> APIRouter:
         responses={404: {"description": "没有这个案件，或无权查看 · There is none, or it is not yours to see"}},
     )
     async def case(
-        party: Annotated[Party, Depends(authenticated)],
+        party: Caller,
         case_id: Annotated[str, Path(max_length=256, description="案件编号，即推荐编号 · the referral's id")],
     ) -> Response:
         """案件目前的状态，以及全部可见的结果事件，按发生先后。`next` 是此刻的游标，可用于 `/feed`。
@@ -72,7 +71,7 @@ def router(database: Database) -> APIRouter:
         Where a case stands and its whole time line, in order. `next` is the cursor of this moment: go on from it with
         `/feed` and miss nothing.
         """
-        head, told = await database.run(read_case, database, reader_of(party), case_id)
+        head, told = await answered(database.run(read_case, database, reader_of(party), case_id))
         if not told:
             raise Problem(
                 404,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from collections.abc import AsyncIterator, Awaitable
+from typing import Annotated, Final, TypeVar
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Response
@@ -19,7 +19,10 @@ from services.gateway.feed_store import Item, Page, Reader
 from services.gateway.hub import Hub
 from services.gateway.outcome_settings import OutcomeSettings
 from services.gateway.parties import Party, authenticated
-from services.gateway.problems import Problem
+from services.gateway.problems import Problem, unavailable
+from services.kit.failures import Transient
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -131,9 +134,9 @@ def router(hub: Hub, settings: OutcomeSettings) -> APIRouter:
         reader = reader_of(party, types)
         position = seq_of(after or START, hub.head)
         count = limit or settings.feed_page
-        page = await hub.page(reader, position, count)
+        page = await answered(hub.page(reader, position, count))
         if wait and not page.items:
-            page = await _page_in_time(hub, seats, party, reader, page.reached, count, wait)
+            page = await answered(_page_in_time(hub, seats, party, reader, page.reached, count, wait))
         return _answer(page, hub.head)
 
     @routes.get(
@@ -160,6 +163,17 @@ def router(hub: Hub, settings: OutcomeSettings) -> APIRouter:
         return _Stream(_frames(hub, reader, position, settings), seats, party, settings.stream_stall_seconds)
 
     return routes
+
+
+async def answered(asked: Awaitable[T]) -> T:
+    """What the database answers. Raises Problem (503) where it does not."""
+    try:
+        return await asked
+    except Transient as failure:
+        log.warning("outcomes could not be read", error=str(failure))
+        raise unavailable(
+            ("数据库暂时没有应答，请稍后重试。", "The database does not answer at present; try again later.")
+        ) from failure
 
 
 def reader_of(party: Party, types: str = "") -> Reader:
@@ -207,7 +221,11 @@ async def _frames(hub: Hub, reader: Reader, position: int, settings: OutcomeSett
     end = loop.time() + settings.stream_minutes * 60 * random.uniform(0.9, 1.0)
     yield _heartbeat(hub.head, position)
     while loop.time() < end:
-        page = await hub.page(reader, position, settings.feed_page)
+        try:
+            page = await hub.page(reader, position, settings.feed_page)
+        except Transient as failure:
+            log.warning("closed a stream: the feed could not be read", error=str(failure))
+            return
         for chunk in _chunks(page, hub.head):
             yield chunk
         position = page.reached

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from prometheus_client import Gauge
 from sqlalchemy.engine import make_url
 
@@ -56,7 +56,11 @@ class Outcomes:
 
     def router(self) -> APIRouter:
         """Everything that the outcomes half answers over HTTP."""
-        routes = APIRouter()
+
+        async def count(party: feed.Caller) -> None:
+            self._state.limits.count(party)
+
+        routes = APIRouter(dependencies=[Depends(count)])
         routes.include_router(feed.router(self._hub, self._settings))
         routes.include_router(cases.router(self._database))
         return routes
