@@ -125,7 +125,7 @@ class Keys:
         """Read the keys again and again, and note when they were last used; runs until cancelled."""
         while True:
             try:
-                await self._read()
+                await self._read(time.monotonic())
             except Transient as failure:
                 log.warning("the keys could not be read", error=str(failure))
             await asyncio.sleep(self._refresh_s)
@@ -178,17 +178,18 @@ class Keys:
 
     async def _look_again(self, key_id: str) -> Key | None:
         """A key that was added a moment ago; strangers who guess ids can't cause more than a few reads a second."""
-        if time.monotonic() - self._read_at > _MISS_SECONDS:
-            try:
-                await self._read()
-            except Transient:
-                raise unavailable(
-                    ("暂时无法核对密钥，请稍后重试。", "Keys can't be checked at present; try again later.")
-                ) from None
+        asked_at = time.monotonic()
+        await asyncio.sleep(max(0.0, self._read_at + _MISS_SECONDS - asked_at))
+        try:
+            await self._read(asked_at)
+        except Transient:
+            raise unavailable(
+                ("暂时无法核对密钥，请稍后重试。", "Keys can't be checked at present; try again later.")
+            ) from None
         return self._keys.get(key_id)
 
-    async def _read(self) -> None:
-        asked_at = time.monotonic()
+    async def _read(self, asked_at: float) -> None:
+        """Read all keys, unless somebody has begun to since this moment."""
         async with self._reading:
             if self._read_at > asked_at:
                 return

@@ -22,7 +22,7 @@ from topics.definition import PUBLISHED, Catalogue
 
 log = structlog.get_logger()
 
-FORBIDDEN: Final = "sourcenot_yours"
+FORBIDDEN: Final = "source_not_yours"
 _FORBIDDEN_CODES: Final = frozenset({FORBIDDEN, "not_allowed", "not_publishable"})
 _BREATH: Final = 50
 
