@@ -16,9 +16,9 @@ from schemas.envelope import EVENT_LIMIT, payload_class
 from schemas.json_schema import documents
 from topics.acl import parties_of, user_of_service
 from topics.definition import (
+    FOR_THE_GATEWAY,
     GATEWAY,
     OPERATORS,
-    OUTCOMES,
     PUBLISHED,
     Catalogue,
     CatalogueError,
@@ -207,7 +207,7 @@ def _senders(topic: Topic, parties: Mapping[str, str]) -> Iterator[tuple[str, st
 
 def _receivers(topic: Topic, parties: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     yield from ((user_of_service(reader), reader) for reader in topic.readers)
-    if topic.kind in OUTCOMES:
+    if topic.kind in FOR_THE_GATEWAY:
         yield user_of_service(GATEWAY), None
     if topic.kind is Kind.DEAD_LETTERS:
         yield user_of_service(OPERATORS), None

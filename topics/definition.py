@@ -68,6 +68,9 @@ PUBLISHED = frozenset({Kind.INPUT, Kind.REFERENCE})
 OUTCOMES = frozenset({Kind.RECORD, Kind.ANNOUNCEMENT})
 """Kinds that may be read by others than the service that writes them."""
 
+FOR_THE_GATEWAY = OUTCOMES | {Kind.REFERENCE}
+"""Kinds that the parties' front door reads: what it tells them, and which zones and branches may be told what."""
+
 CARRIERS = frozenset({Kind.DEAD_LETTERS, Kind.REDRIVE})
 """Kinds whose records keep the source and the type they first came with, so that neither is listed."""
 

@@ -27,10 +27,7 @@ from services.gateway.access import (
     name_of,
     unit_from,
 )
-from topics.definition import Catalogue, Kind
-
-OUTCOMES: Final = frozenset({Kind.RECORD, Kind.ANNOUNCEMENT})
-"""Kinds of topics on which our services tell others what became of a matter."""
+from topics.definition import OUTCOMES, Catalogue, Kind
 
 _CASES: Final = text(
     "SELECT case_id, referrer, zone, province, branch FROM gateway_case WHERE case_id IN :keys"

@@ -40,6 +40,7 @@ from tests.support.outcomes import (
     zone_entered,
 )
 from tests.support.postgres import fresh_database
+from topics.acl import rights
 from topics.definition import load_catalogue
 
 ALL = Reader(None)
@@ -297,3 +298,9 @@ def test_a_time_line_tells_causes_before_what_they_caused_though_both_bear_one_t
         registered("R-1", zone="heihe", id="a", time=now),
     )
     assert [one.id for one, _ in steps_of(read_case(feed.database, HEIHE, "R-1")[1])] == ["a", "b", "c", "d"]
+
+
+def test_the_gateway_reads_what_the_catalogue_gives_it_the_right_to_read() -> None:
+    catalogue = load_catalogue()
+    readable = {one.name for one in rights(catalogue) if (one.user, one.operation) == ("kouan-gateway", "Read")}
+    assert set(Taker(catalogue).topics) == readable

@@ -68,6 +68,7 @@ def test_the_gateway_writes_for_all_parties_and_reads_what_they_are_answered() -
         ("Write", "bank.loans"),
         ("Write", "bank.directory"),
         ("Read", "loan.events"),
+        ("Read", "bank.directory"),
     }
 
 
