@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, TypeGuard
 
 from pydantic import BaseModel, ValidationError
@@ -32,6 +33,7 @@ ATTRIBUTES: Final = frozenset(
 
 _TEXTS: Final = ("specversion", "id", "source", "type", "time", "subject")
 _REQUIRED: Final = (*_TEXTS, "data")
+_USUAL: Final = frozenset({*_REQUIRED, "datacontenttype"})
 _OPTIONAL: Final = ("correlationid", "causationid")
 _ATTRIBUTE_LIMIT: Final = 256
 _TEXT_LIMIT: Final = EVENT_LIMIT * 2
@@ -147,7 +149,7 @@ def prepare_object(attributes: Mapping[str, Any], catalogue: Catalogue) -> Prepa
         Refused: with every fault.
     """
     load_contracts()
-    faults = [*_faults_of_attributes(attributes)]
+    faults = [] if _is_sound(attributes) else [*_faults_of_attributes(attributes)]
     topic = _topic(attributes, catalogue, faults)
     data = None
     if attributes.get("data") is not None and not any(fault.code == "not_publishable" for fault in faults):
@@ -181,7 +183,7 @@ def _topic(attributes: Mapping[str, Any], catalogue: Catalogue, faults: list[Fau
     if not _is_short_text(source) or not _is_short_text(kind) or payload_class(kind) is None:
         return None
     try:
-        return catalogue.topic_of_publisher(source, kind).name
+        return _topic_name(catalogue, source, kind)
     except NotPublishableError as error:
         zh = f"{kind} 由本系统的服务写出，不能由外部发布，请核对 type。"
         faults.append(_fault("not_publishable", "/type", zh, str(error.args[0])))
@@ -189,6 +191,11 @@ def _topic(attributes: Mapping[str, Any], catalogue: Catalogue, faults: list[Fau
         zh = f"来源 {source} 不能发布 {kind}，请核对 source。"
         faults.append(_fault("not_allowed", "/source", zh, str(error.args[0])))
     return None
+
+
+@lru_cache(maxsize=4096)
+def _topic_name(catalogue: Catalogue, source: str, kind: str) -> str:
+    return catalogue.topic_of_publisher(source, kind).name
 
 
 def _checked(attributes: Mapping[str, Any], faults: list[Fault]) -> Payload | None:
@@ -205,6 +212,19 @@ def _checked(attributes: Mapping[str, Any], faults: list[Fault]) -> Payload | No
         faults += found
         faults += (fault for fault in _faults_of_texts(attributes["data"]) if fault.pointer not in told)
         return None
+
+
+def _is_sound(attributes: Mapping[str, Any]) -> bool:
+    """Whether nothing is wrong with the attributes: the usual case, told in fewer steps than looking for each fault."""
+    return (
+        attributes.keys() <= _USUAL
+        and all(map(_is_short_text, map(attributes.get, _TEXTS)))
+        and attributes["specversion"] == "1.0"
+        and attributes.get("datacontenttype", "application/json") == "application/json"
+        and attributes.get("data") is not None
+        and payload_class(attributes["type"]) is not None
+        and _is_moment(attributes["time"])
+    )
 
 
 def _faults_of_attributes(attributes: Mapping[str, Any]) -> Iterator[Fault]:
