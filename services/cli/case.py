@@ -46,6 +46,9 @@ _TELLING = (
 )
 """Fields worth a glance in one table row, the most telling first; `--json` shows everything."""
 
+_WORKINGS = frozenset({"rules"})
+"""How a result was reached: what stands there is no result itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -334,8 +337,9 @@ def _glean(node: Any, found: dict[str, str]) -> None:
     for name, value in node.items():
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             found.setdefault(name, str(value))
-    for value in node.values():
-        _glean(value, found)
+    for name, value in node.items():
+        if name not in _WORKINGS:
+            _glean(value, found)
 
 
 def _cut(text: str, limit: int) -> str:
