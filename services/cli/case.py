@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schemas.chronology import Place, in_order
 from services.cli.terminal import (
     ANSWER_WITHIN_MS,
     DEFAULT_SERVERS,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from kafka import KafkaConsumer
     from kafka.structs import TopicPartition
 
+    from schemas.chronology import Place
     from schemas.envelope import Event
     from topics.definition import Catalogue
 
@@ -99,6 +99,8 @@ def show(
 
 def time_line(steps: Iterable[Step]) -> list[Step]:
     """Repeats dropped (by source and id), in order of time, causes before what they caused."""
+    from schemas.chronology import in_order
+
     first: dict[tuple[str, str], Step] = {}
     for step in steps:
         ident = (step.source, step.id)
@@ -108,6 +110,8 @@ def time_line(steps: Iterable[Step]) -> list[Step]:
 
 
 def _place(step: Step) -> Place:
+    from schemas.chronology import Place
+
     cause = None if step.event is None else step.event.causation_id
     aside = step.dead_letter or step.event is None
     return Place(step.time, step.source, step.id, cause, step.topic, step.partition, step.offset, aside)
