@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, TypeGuard
 
 from pydantic import BaseModel, ValidationError
@@ -34,6 +35,7 @@ ATTRIBUTES: Final = frozenset(
 _TEXTS: Final = ("specversion", "id", "source", "type", "time", "subject")
 _REQUIRED: Final = (*_TEXTS, "data")
 _USUAL: Final = frozenset({*_REQUIRED, "datacontenttype"})
+_texts_of: Final = itemgetter(*_TEXTS)
 _OPTIONAL: Final = ("correlationid", "causationid")
 _ATTRIBUTE_LIMIT: Final = 256
 _TEXT_LIMIT: Final = EVENT_LIMIT * 2
@@ -216,9 +218,18 @@ def _checked(attributes: Mapping[str, Any], faults: list[Fault]) -> Payload | No
 
 def _is_sound(attributes: Mapping[str, Any]) -> bool:
     """Whether nothing is wrong with the attributes: the usual case, told in fewer steps than looking for each fault."""
+    if not attributes.keys() <= _USUAL:
+        return False
+    try:
+        texts = _texts_of(attributes)
+        printable = "".join(texts).isprintable()
+    except (KeyError, TypeError):
+        return False
+    lengths = [*map(len, texts)]
     return (
-        attributes.keys() <= _USUAL
-        and all(map(_is_short_text, map(attributes.get, _TEXTS)))
+        printable
+        and min(lengths) > 0
+        and max(lengths) <= _ATTRIBUTE_LIMIT
         and attributes["specversion"] == "1.0"
         and attributes.get("datacontenttype", "application/json") == "application/json"
         and attributes.get("data") is not None
