@@ -51,7 +51,7 @@ def measure(front: Front, bare: Process, rounds: int, seconds: float) -> dict[st
     for _ in range(rounds):
         found["bare"].append(load("throughput", bare.web_port, key, "--seconds", seconds)["events_per_second"])
         found["single"].append(load("throughput", front.port, key, "--seconds", seconds)["events_per_second"])
-        options = ("--batch", BATCH, "--connections", 8, "--seconds", seconds)
+        options = ("--batch", BATCH, "--connections", 16, "--seconds", seconds)
         found["batch"].append(load("throughput", front.port, key, *options)["events_per_second"])
     return found
 

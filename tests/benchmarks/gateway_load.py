@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("key")
     parser.add_argument("--batch", type=int, default=0)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=128)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rate", type=float, default=200)
     chosen = parser.parse_args()
