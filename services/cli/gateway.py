@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +15,8 @@ from services.cli.terminal import Exit, fail, out
 if TYPE_CHECKING:
     from services.gateway.parties import Key
     from services.kit.database import Database
+
+_CHINA = timezone(timedelta(hours=8))
 
 commands = typer.Typer(no_args_is_help=True, help="HTTP 网关 · HTTP gateway")
 keys = typer.Typer(no_args_is_help=True, help="各方的密钥 · keys of the parties")
@@ -124,11 +126,11 @@ def _end_of_day_ms(day: datetime | None) -> int | None:
     """The last moment of a day in China (UTC+8), in milliseconds since 1970."""
     if day is None:
         return None
-    return int((day.replace(tzinfo=UTC) + timedelta(days=1, hours=-8)).timestamp() * 1000)
+    return int((day.replace(tzinfo=_CHINA) + timedelta(days=1)).timestamp() * 1000) - 1
 
 
 def _shown(moment_ms: int | None) -> str:
-    return "–" if moment_ms is None else datetime.fromtimestamp(moment_ms / 1000).strftime("%Y-%m-%d %H:%M")
+    return "–" if moment_ms is None else datetime.fromtimestamp(moment_ms / 1000, _CHINA).strftime("%Y-%m-%d %H:%M")
 
 
 def _state(key: Key) -> str:
