@@ -20,7 +20,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from schemas.envelope import Event
 from services.kit import metrics
 from services.kit.answering import moment
 from services.kit.asides import Limits
@@ -28,9 +27,10 @@ from services.kit.batch import Batch, Entry, Pack, TaskId
 from services.kit.clock import Clock
 from services.kit.cluster import topic_ids
 from services.kit.database import PostgresDatabase, SqliteDatabase, open_database
+from services.kit.deadlines import Deadlines
 from services.kit.deciding import Decider, Doubtful, claims_wanted
-from services.kit.door import Deadline, EffectResult
-from services.kit.effects import LEASE_MS, Attempt, Performer
+from services.kit.door import Deadline
+from services.kit.effect_queue import EffectQueue
 from services.kit.failures import Fatal, Fenced, Overtaken, TooManyUnexpected, Transient
 from services.kit.reading import DEAD_LETTER_SOURCE, Item, Reader, StoredRecord, Wanted, want
 from services.kit.references import References
@@ -38,6 +38,7 @@ from services.kit.relay import Relay
 from services.kit.settings import Settings
 from services.kit.store import Claimed, Store
 from services.kit.task import Task
+from services.kit.telling import Telling
 from services.kit.wiring import Wiring
 
 log = structlog.get_logger()
@@ -48,7 +49,6 @@ _FIRST_POLL_MS = 50
 _FLUSH_AFTER = 0.2
 _GATHER = 0.05
 _PARK_CHECK = 60.0
-_TELEMETRY = 5.0
 _BATCHES_BETWEEN_COLLECTIONS = 500
 
 
@@ -70,9 +70,12 @@ class Runner:
         self._decider = Decider(wiring, self._tasks, self._context, self._limits)
         self._wake = asyncio.Event()
         self._relay = Relay(settings.bootstrap_servers, f"{self._name}-relay", self._wake.set)
-        self._performer = Performer(
-            wiring, self._clock, settings.effect_concurrency, self._effect_result, self._postpone_effect
-        )
+        self._effects = EffectQueue(
+            wiring, self._clock, self._store, self._database, self._tasks, self._reader,
+            settings.effect_concurrency, self._wake.set,
+        )  # fmt: skip
+        self._deadlines = Deadlines(wiring, self._clock, self._tasks, self._positions)
+        self._telling = Telling(self._name, self._tasks, self._positions, self._relay)
         self._references = References(
             settings.bootstrap_servers, f"{self._name}-references", wiring.references, self._context
         )
@@ -82,16 +85,9 @@ class Runner:
         self._assignments = 0
         self._storing: asyncio.Task[None] | None = None
         self._fetch: asyncio.Task[dict[TopicPartition, list[Any]]] | None = None
-        self._results: list[Item] = []
         self._awaited: set[tuple[TaskId, str]] = set()
-        self._reserved = 0
         self._redecided = 0
-        self._next_due: int | None = None
-        self._next_effect: int | None = None
-        self._read_past: dict[tuple[str, int], int] = {}
-        self._checkpoints: dict[tuple[str, int], tuple[int, int]] = {}
         self._next_park_check = 0.0
-        self._next_telemetry = 0.0
         self._idle_since = 0.0
         self._batches = 0
         self.ready = False
@@ -255,8 +251,8 @@ class Runner:
         self._positions.update({place: offset for place, (offset, _) in claimed.positions.items()})
         self._relay.publish(claimed.unsent)
         self._awaited = {(task, key) for task, keys in claimed.parked.items() for key in keys}
-        self._next_due = await self._database.run(self._store.next_due, list(self._tasks))
-        self._next_effect = 0
+        self._deadlines.next_ms = await self._database.run(self._store.next_due, list(self._tasks))
+        self._effects.next_ms = 0
         self._reclaim = generation != self._assignments
         metrics.TASKS.labels(self._name).set(len(self._tasks))
         log.info("tasks claimed", tasks=len(self._tasks), unsent=len(claimed.unsent))
@@ -282,32 +278,25 @@ class Runner:
 
     async def _drop_everything(self) -> None:
         """Forget what is in memory and under way; what counts is in the database."""
-        self._reserved = 0
         fetch, self._fetch = self._fetch, None
         storing, self._storing = self._storing, None
         for task in (fetch, storing):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task], timeout=5)
-        await self._performer.forget()
+        await self._effects.forget()
         await self._relay.forget()
         self._tasks.clear()
         self._positions.clear()
-        self._results.clear()
         self._awaited.clear()
-        self._checkpoints.clear()
-        self._read_past.clear()
+        self._deadlines.forget()
 
     # One turn of the loop
 
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         """Wait for something to do, decode it while the batch before is stored, decide it, and hand it on."""
         if self._fetch is None:
-            # The first poll makes the service ready, also where nothing is there to be read.
-            wait_ms = _POLL_MS if self.ready else _FIRST_POLL_MS
-            self._fetch = asyncio.create_task(
-                consumer.getmany(timeout_ms=wait_ms, max_records=self._settings.batch_size), name="fetch"
-            )
+            self._begin_fetch(consumer)
         await self._wait_for_work()
         self.last_turn = time.monotonic()
         if self._reclaim or self._stopping:
@@ -328,33 +317,35 @@ class Runner:
             await self._pipeline(items, wanted, redecided)
         else:
             await self._rest()
-        await self._tell(consumer)
+        self._telling.now_and_then(consumer)
+
+    def _begin_fetch(self, consumer: AIOKafkaConsumer) -> None:
+        # The first poll makes the service ready, also where nothing is there to be read.
+        wait_ms = _POLL_MS if self.ready else _FIRST_POLL_MS
+        self._fetch = asyncio.create_task(
+            consumer.getmany(timeout_ms=wait_ms, max_records=self._settings.batch_size), name="fetch"
+        )
 
     async def _wait_for_work(self) -> None:
         assert self._fetch is not None
         if self._fetch.done() or self._awaited:
             await asyncio.sleep(0)
             return
-        if self._results:
+        if self._effects.results:
             # A transaction for each would cost more than the mail did: those that end soon after come along.
             await asyncio.wait({self._fetch}, timeout=_GATHER)
             return
         waits: set[asyncio.Future[Any]] = {self._fetch, asyncio.ensure_future(self._wake.wait())}
         if self._storing is not None:
             waits.add(self._storing)
-        timeout = _FLUSH_AFTER if self._relay.confirmed or self._timers_pending() else 1.0
+        soon = self._relay.confirmed or self._deadlines.near(_POLL_MS) or self._effects.near(_POLL_MS)
+        timeout = _FLUSH_AFTER if soon else 1.0
         await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits - {self._fetch, self._storing}:
             wait.cancel()
         self._wake.clear()
         if self._storing is not None and self._storing.done():
             await self._finish_storing()
-
-    def _timers_pending(self) -> bool:
-        now = self._clock.now_ms()
-        return (self._next_due is not None and self._next_due <= now + _POLL_MS) or (
-            self._next_effect is not None and self._next_effect <= now + _POLL_MS
-        )
 
     def _fetched(self, consumer: AIOKafkaConsumer, wanted: Wanted) -> list[Item]:
         """Items of what the fetch brought, and the keys whose states they need; the next fetch begins at once."""
@@ -368,9 +359,7 @@ class Runner:
             # Between joining and seeking the client may look for a committed offset, which we do not use.
             return []
         self.ready = True
-        self._fetch = asyncio.create_task(
-            consumer.getmany(timeout_ms=_POLL_MS, max_records=self._settings.batch_size), name="fetch"
-        )
+        self._begin_fetch(consumer)
         items: list[Item] = []
         for place, batch in records.items():
             if (place.topic, place.partition) in self._positions:
@@ -379,10 +368,7 @@ class Runner:
 
     async def _internal(self, consumer: AIOKafkaConsumer) -> list[Item]:
         """Items that do not come from a topic: effects' results, parked inputs, deadlines that fell due."""
-        items: list[Item] = []
-        if self._results:
-            items += [item for item in self._results if item.task in self._tasks]
-            self._results.clear()
+        items = self._effects.take_results()
         if self._awaited:
             await self._finish_storing()
             awaited, self._awaited = self._awaited, set()
@@ -391,7 +377,9 @@ class Runner:
                 for _, _, since, record in await self._database.run(self._store.parked, task, key):
                     items += self._reader.unpark(task, [StoredRecord(*record)], expired=since < patience)
         items += await self._due(consumer)
-        await self._poll_effects()
+        if self._effects.due:
+            await self._finish_storing()
+            await self._effects.poll()
         await self._look_for_parked()
         return items
 
@@ -470,17 +458,7 @@ class Runner:
     def _place(self, batch: Batch) -> None:
         for place, (_, after) in batch.positions.items():
             batch.positions[place] = (self._positions[place], after)
-        if batch.effects_opened:
-            self._lease(batch)
-
-    def _lease(self, batch: Batch) -> None:
-        """First attempts are recorded with the effects, as many as there is room for; the others wait in their rows."""
-        room = max(0, self._performer.room - self._reserved)
-        lease = self._clock.now_ms() + LEASE_MS
-        rows = batch.effects_opened
-        batch.effects_opened = [(*row, 1, lease) for row in rows[:room]] + [(*row, 0, 0) for row in rows[room:]]
-        batch.leased = min(room, len(rows))
-        self._reserved += batch.leased
+        self._effects.lease(batch)
 
     def _take_confirmed(self) -> list[int]:
         confirmed, self._relay.confirmed = self._relay.confirmed, []
@@ -567,7 +545,7 @@ class Runner:
     def _forget_states(self, batch: Batch) -> None:
         """What a batch that was not committed changed in memory."""
         self._redecided += 1
-        self._reserved -= batch.leased
+        self._effects.dropped(batch)
         for name, entries in batch.states.items():
             for task, owned in self._tasks.items():
                 if task.aggregate == name:
@@ -584,21 +562,9 @@ class Runner:
         for place, (_, after) in batch.positions.items():
             self._positions[place] = after
         self._relay.publish(packs)
-        for _, pack in packs:
-            metrics.OUTPUTS.labels(self._name, pack.target.topic).inc(pack.number)
-        metrics.INPUTS.labels(self._name, "applied").inc(batch.applied)
-        for outcome, number in batch.counts.items():
-            metrics.INPUTS.labels(self._name, outcome).inc(number)
-        metrics.BATCH_INPUTS.labels(self._name).observe(len(items))
-        for text, fields in batch.notes:
-            log.warning(text, **fields)
-        if batch.deadlines_set:
-            earliest = min(row[4] for row in batch.deadlines_set)
-            self._next_due = earliest if self._next_due is None else min(self._next_due, earliest)
-        if batch.effects_opened:
-            self._effects_opened(batch)
-        for ident in batch.effects_closed:
-            self._performer.settled(ident)
+        self._telling.committed(batch, len(items), packs)
+        self._deadlines.committed(batch)
+        self._effects.committed(batch)
         for task, key in batch.awaited:
             if key in self._tasks[task].parked:
                 self._awaited.add((task, key))
@@ -623,16 +589,7 @@ class Runner:
 
     async def _due(self, consumer: AIOKafkaConsumer) -> list[Item]:
         """Deadlines whose tasks have read past them on all their topics: what came in time is applied before."""
-        now = self._clock.now_ms()
-        if self._next_due is None or self._next_due > now:
-            return []
-        self._note_progress(consumer)
-        horizons = {}
-        for task in self._tasks:
-            topics = self._wiring.topics_of(task.aggregate)
-            horizon = min((self._read_past.get((topic, task.partition), 0) for topic in topics), default=0)
-            if min(horizon, now) >= self._next_due:
-                horizons[task] = min(horizon, now)
+        horizons = self._deadlines.horizons(consumer)
         if not horizons:
             return []
         await self._finish_storing()
@@ -646,99 +603,8 @@ class Runner:
             if task in self._tasks
         ]
         if not items:
-            self._next_due = await self._database.run(self._store.next_due, list(self._tasks))
+            self._deadlines.next_ms = await self._database.run(self._store.next_due, list(self._tasks))
         return items
-
-    def _note_progress(self, consumer: AIOKafkaConsumer) -> None:
-        """How far in time each topic is read: up to the moment at which its end was where we now stand."""
-        for topic, partition in self._positions:
-            place = (topic, partition)
-            checkpoint = self._checkpoints.get(place)
-            if checkpoint is None:
-                try:
-                    end = consumer.last_stable_offset(TopicPartition(topic, partition))
-                    polled = consumer.last_poll_timestamp(TopicPartition(topic, partition))
-                except (AssertionError, IllegalStateError):
-                    continue
-                if end is None or polled is None or end < 0:
-                    continue
-                checkpoint = self._checkpoints[place] = (end, self._clock.of_machine(polled))
-            if self._positions[place] >= checkpoint[0]:
-                self._read_past[place] = checkpoint[1]
-                del self._checkpoints[place]
-
-    # Effects
-
-    def _effects_opened(self, batch: Batch) -> None:
-        closed = set(batch.effects_closed)
-        attempts = []
-        self._reserved -= batch.leased
-        for (
-            aggregate,
-            name,
-            id,
-            partition,
-            key,
-            event_id,
-            payload,
-            correlation,
-            trace,
-            time_ms,
-            count,
-            _,
-        ) in batch.effects_opened:
-            if count and (aggregate, name, id) not in closed:
-                task = TaskId(aggregate, partition)
-                attempts.append(Attempt(task, name, id, key, event_id, payload, correlation, trace, time_ms, count))
-        due = self._clock.now_ms() + LEASE_MS
-        self._next_effect = due if self._next_effect is None else min(self._next_effect, due)
-        if batch.leased < len(batch.effects_opened):
-            self._next_effect = 0
-        self._performer.perform(attempts)
-
-    async def _poll_effects(self) -> None:
-        """Effects in the database whose next attempt is due: left by a former owner, postponed, or too many at once."""
-        now = self._clock.now_ms()
-        if (
-            not self._performer.any
-            or self._next_effect is None
-            or self._next_effect > now
-            or self._performer.room < 200
-        ):
-            return
-        await self._finish_storing()
-        rows = await self._database.run(self._store.effects_due, list(self._tasks), now, 200)
-        attempts = [
-            Attempt(
-                TaskId(row["aggregate"], row["partition"]), row["name"], row["id"], row["key"], row["event_id"],
-                row["payload"], row["correlation"], row["traceparent"], row["time_ms"], row["attempts"] + 1,
-            )
-            for row in rows
-        ]  # fmt: skip
-        attempts = [one for one in attempts if not self._performer.holds(one.ident) and one.task in self._tasks]
-        if attempts:
-            records = [(*one.ident, one.attempts, now + LEASE_MS) for one in attempts]
-            epochs = {one.task: self._tasks[one.task].epoch for one in attempts}
-            await self._database.run(self._store.attempt, epochs, records)
-            self._performer.perform(attempts)
-        if len(rows) < 200:
-            self._next_effect = await self._database.run(self._store.next_effect, list(self._tasks))
-
-    async def _postpone_effect(self, attempt: Attempt, next_ms: int) -> None:
-        owned = self._tasks.get(attempt.task)
-        if owned is None:
-            return
-        row = (*attempt.ident, attempt.attempts, next_ms)
-        try:
-            await self._database.run(self._store.attempt, {attempt.task: owned.epoch}, [row])
-        except (Fenced, Transient) as failure:
-            # The lease of the attempt that is recorded brings it back.
-            log.warning("postponing an effect failed", effect_id=attempt.id, error=repr(failure))
-        self._next_effect = next_ms if self._next_effect is None else min(self._next_effect, next_ms)
-
-    def _effect_result(self, task: TaskId, name: str, result: EffectResult, event: Event[Any]) -> None:
-        self._results.append(self._reader.effect(task, name, result, event))
-        self._wake.set()
 
     # Parked inputs
 
@@ -752,29 +618,6 @@ class Runner:
             await self._finish_storing()
             rows = await self._database.run(self._store.parked_since, list(self._tasks), before, 500)
             self._awaited.update(rows)
-
-    # Telling how it goes
-
-    async def _tell(self, consumer: AIOKafkaConsumer) -> None:
-        """Metrics, and the group's committed offsets: they serve the usual tools, and nothing here reads them."""
-        if time.monotonic() < self._next_telemetry:
-            return
-        self._next_telemetry = time.monotonic() + _TELEMETRY
-        metrics.UNSENT.labels(self._name).set(self._relay.unsent)
-        metrics.PARKED.labels(self._name).set(sum(len(owned.parked) for owned in self._tasks.values()))
-        offsets = {}
-        for (topic, partition), offset in self._positions.items():
-            place = TopicPartition(topic, partition)
-            metrics.POSITION.labels(self._name, topic, partition).set(offset)
-            try:
-                end = consumer.highwater(place)
-            except (AssertionError, IllegalStateError):
-                continue
-            offsets[place] = offset
-            if end is not None:
-                metrics.LAG.labels(self._name, topic, partition).set(max(0, end - offset))
-        if offsets:
-            asyncio.create_task(_commit_quietly(consumer, offsets), name="telemetry")  # noqa: RUF006
 
     async def _sleep_until_woken(self, seconds: float) -> None:
         try:
@@ -801,13 +644,6 @@ def _idents(items: Sequence[Item]) -> list[tuple[str, str]]:
     """What the inbox may know of items: their sources and ids, and those of the dead letters they were."""
     idents = [(item.event.source, item.event.id) for item in items if item.event is not None and item.known]
     return idents + [(DEAD_LETTER_SOURCE, item.redrives) for item in items if item.redrives is not None]
-
-
-async def _commit_quietly(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
-    try:
-        await asyncio.wait_for(consumer.commit(offsets), 5)
-    except Exception as error:
-        log.debug("offsets not told to the group", error=repr(error))
 
 
 _OUT_OF_RANGE = (
