@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import case, demo, gateway, publish, rebuild, schemas, topics, topics_files, up, worker
+from services.cli import case, demo, gateway, policy, publish, rebuild, schemas, topics, topics_files, up, worker
 
 app = typer.Typer(
     name="kouan",
@@ -18,6 +18,7 @@ topics.commands.command("export")(topics_files.export)
 app.add_typer(topics.commands, name="topics")
 app.add_typer(schemas.commands, name="schemas")
 app.add_typer(gateway.commands, name="gateway")
+app.add_typer(policy.commands, name="policy")
 app.command("publish")(publish.publish)
 app.command("case")(case.show)
 app.command("rebuild")(rebuild.rebuild)

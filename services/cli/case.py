@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.terminal import (
-    ANSWER_WITHIN_MS,
-    DEFAULT_SERVERS,
-    BootstrapServers,
-    Exit,
-    err,
-    fail,
-    fail_unreachable,
-    out,
-    quieten_clients,
-    short,
-)
+from services.cli.records import consuming, records_of
+from services.cli.terminal import DEFAULT_SERVERS, BootstrapServers, Exit, fail, out
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
@@ -37,7 +27,6 @@ _LABELLED = frozenset({"level", "level_before", "score", "outstanding", "overdue
 """Those of them that say nothing without their name."""
 
 _CHINA = timezone(timedelta(hours=8))
-_STALLED_AFTER_S = 30
 
 _TELLING = (
     *("verdict", "code", "reason_code", "level", "level_before", "refused_type", "duplicate_of", "status", "grade"),
@@ -122,33 +111,15 @@ def read_steps(case_id: str, catalogue: Catalogue, servers: str) -> list[Step]:
 
     A dead letter keeps the partition number it came on, which a foreign client may have chosen.
     """
-    from kafka import KafkaConsumer
-    from kafka.errors import KafkaError, KafkaTimeoutError
+    from kafka.structs import TopicPartition
 
-    quieten_clients()
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=servers.split(","),
-            bootstrap_timeout_ms=ANSWER_WITHIN_MS,
-            client_id="kouan-case",
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
-        )
-    except KafkaTimeoutError:
-        fail_unreachable(servers)
-    except (KafkaError, ValueError, OSError) as error:
-        fail_unreachable(servers, short(error))
-    try:
-        places = _places(case_id.encode(), catalogue, consumer)
+    key = case_id.encode()
+    with consuming(servers, "kouan-case") as consumer:
+        places = _places(key, catalogue, consumer)
         return [
-            step_of(record, dead_letters=places[key]) for key, record in _matching(case_id.encode(), places, consumer)
+            step_of(record, dead_letters=places[TopicPartition(record.topic, record.partition)])
+            for record in records_of(consumer, places, key)
         ]
-    except KafkaError as error:
-        fail_unreachable(servers, short(error))
-    finally:
-        consumer.close(autocommit=False)
 
 
 def _places(key: bytes, catalogue: Catalogue, consumer: KafkaConsumer) -> dict[TopicPartition, bool]:
@@ -175,44 +146,6 @@ def _places(key: bytes, catalogue: Catalogue, consumer: KafkaConsumer) -> dict[T
             "The cluster has none of the catalogue's topics. Run `kouan topics apply` first.",
         )
     return places
-
-
-def _matching(
-    key: bytes, places: Mapping[TopicPartition, bool], consumer: KafkaConsumer
-) -> Iterator[tuple[TopicPartition, Any]]:
-    """The records with this key, up to where the partitions ended when reading began."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    consumer.assign(list(places))
-    begins, ends = consumer.beginning_offsets(list(places)), consumer.end_offsets(list(places))
-    consumer.seek_to_beginning(*places)
-    console = err()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        total = sum(ends.values()) - sum(begins.values())
-        task = progress.add_task("读取 reading", total=total)
-        yield from _read_to(ends, key, consumer, lambda count: progress.advance(task, count))
-
-
-def _read_to(
-    ends: Mapping[TopicPartition, int], key: bytes, consumer: KafkaConsumer, advance: Callable[[int], object]
-) -> Iterator[tuple[TopicPartition, Any]]:
-    import time
-
-    from kafka.errors import KafkaTimeoutError
-
-    heard = time.monotonic()
-    left = {place for place, end in ends.items() if consumer.position(place) < end}
-    while left:
-        for place, records in consumer.poll(timeout_ms=500, max_records=5000).items():
-            heard = time.monotonic()
-            advance(len(records))
-            for record in records:
-                if record.key == key and record.offset < ends[place]:
-                    yield place, record
-        left = {place for place in left if consumer.position(place) < ends[place]}
-        if time.monotonic() - heard > _STALLED_AFTER_S:
-            raise KafkaTimeoutError(f"nothing came for {_STALLED_AFTER_S} s from {', '.join(p.topic for p in left)}")
 
 
 def step_of(record: Any, *, dead_letters: bool) -> Step:

@@ -1,301 +1,288 @@
-"""Policy files: loaded strictly, compiled once, applied to referrals by date.
+"""Policy versions: loaded strictly, compiled once, applied to referrals by date.
 
-A version is one YAML file and never changes; what should apply from another day on is another file. The version in
-force is the one whose `effective_from` was last reached; referrals older than the first version are scored by
-the first.
-
-Expressions are those of the `zen` library. A rule names the inputs that it looks at and sees nothing else: one that the
-referral leaves open makes the rule `not_evaluable`, because the library would take it for null and quietly say no.
+A version is one YAML file and never changes once it is released; what should apply from another day on is another
+file. `released.yaml` beside them names the versions that may decide, with their digests; the others are drafts. The
+version in force is the released one whose `effective_from` was last reached; referrals older than the first version
+are scored by the first.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-import yaml
-import zen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, RootModel, StringConstraints, ValidationError
 
+from schemas.faults import Fault, faults_of
 from schemas.referral import Referral
-from schemas.screening import PolicyPart, PolicyVersion, RuleFailure, RuleOutcome, RuleResult
-from schemas.values import FinancingNeed, KeyArea, LongText, ReasonCode, SubjectKind
+from schemas.screening import PolicyPart, PolicyVersion, RuleOutcome
+from schemas.values import Day, KeyArea, LongText
 from services.screening.domain.outlook import HardStop, Scoring
-
-Fact = str | int | None
-"""What a rule may look at: codes and names as text, amounts as decimal text, counts as whole numbers."""
+from services.screening.policy_files import FileFault, Written
+from services.screening.policy_rules import ClassificationText, Rule, RuleText, Strict, TiltText, faults_of_rule
 
 POLICIES: Final = Path(__file__).with_name("policies")
+"""Folder of the versions that are shipped."""
 
-_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NAME: Final = re.compile(r"(?<![\w.$#])[A-Za-z_]\w*(?!\w|\s*\()")
-_WORDS: Final = frozenset({"and", "or", "not", "in", "true", "false", "null"})
+RELEASED: Final = "released.yaml"
+"""Name of the file that lists the released versions."""
 
 
 class PolicyError(ValueError):
-    """The policy files cannot be used; the text names every fault in every file."""
+    """The policy files cannot be used; `faults` holds all that is wrong with all files."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("the policy files have faults:\n" + "\n".join(f"- {fault}" for fault in faults))
+    def __init__(self, faults: Iterable[FileFault]) -> None:
         self.faults = tuple(faults)
+        super().__init__("the policy files have faults:\n" + "\n".join(f"- {fault}" for fault in self.faults))
 
 
-# --- what a rule may look at ------------------------------------------------------------------------------------------
-
-FACTS: Final[Mapping[str, Callable[[Referral], Fact]]] = {
-    "subject_kind": lambda referral: referral.subject_kind.value,
-    "zone": lambda referral: referral.zone,
-    "province": lambda referral: referral.province,
-    "key_area": lambda referral: referral.key_area.value,
-    "lane": lambda referral: referral.lane.value,
-    "need": lambda referral: referral.need.value,
-    "amount": lambda referral: format(referral.amount.amount, "f"),
-    "currency": lambda referral: referral.amount.currency.value,
-    "term_months": lambda referral: referral.term_months,
-    "cooperation_mode": lambda referral: referral.cooperation_mode.value if referral.cooperation_mode else None,
-    "country": lambda referral: referral.country,
-    "size_class": lambda referral: referral.enterprise.size_class.value if referral.enterprise else None,
-    "ownership": lambda referral: referral.enterprise.ownership.value if referral.enterprise else None,
-    "industry": lambda referral: referral.enterprise.industry.value if referral.enterprise else None,
-    "employees": lambda referral: referral.enterprise.employees if referral.enterprise else None,
-    "revenue_10k_cny": lambda referral: referral.enterprise.revenue_10k_cny if referral.enterprise else None,
-    "investment": lambda referral: format(referral.project.total_investment.amount, "f") if referral.project else None,
-    "investment_currency": lambda referral: (
-        referral.project.total_investment.currency.value if referral.project else None
-    ),
-}
+class UnknownVersionError(LookupError):
+    """No policy version of that name; the text names those there are."""
 
 
-# --- the file ---------------------------------------------------------------------------------------------------------
+# --- the files --------------------------------------------------------------------------------------------------------
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RuleText(_Strict):
-    """A rule as written. Empty `applies_to` or `needs` means all kinds of subject or all financing needs."""
-
-    code: ReasonCode
-    zh: LongText
-    en: LongText
-    applies_to: tuple[SubjectKind, ...] = ()
-    needs: tuple[FinancingNeed, ...] = ()
-    inputs: Annotated[tuple[str, ...], Field(min_length=1)]
-    when: Annotated[str, Field(min_length=1, max_length=2000)]
-
-
-class ClassificationText(RuleText):
-    """A rule that finds a key area in a referral."""
-
-    key_area: KeyArea
-
-
-class TiltText(RuleText):
-    """A rule that gives points for what policy favours."""
-
-    points: Annotated[int, Field(ge=1, le=100, strict=True)]
-
-
-class PolicyText(_Strict):
+class PolicyText(Strict):
     """A policy version as written."""
 
     version: PolicyVersion
-    effective_from: date
+    effective_from: Day
     title_zh: LongText
     title_en: LongText
     hard_stops: tuple[RuleText, ...]
     classification: tuple[ClassificationText, ...]
     tilt: tuple[TiltText, ...]
 
+    def rules(self) -> Iterator[tuple[PolicyPart, tuple[str, int], RuleText]]:
+        """Every rule in order, with its part and its place in the file."""
+        parts: tuple[tuple[PolicyPart, str, Sequence[RuleText]], ...] = (
+            (PolicyPart.HARD_STOP, "hard_stops", self.hard_stops),
+            (PolicyPart.CLASSIFICATION, "classification", self.classification),
+            (PolicyPart.TILT, "tilt", self.tilt),
+        )
+        for part, name, texts in parts:
+            for position, text in enumerate(texts):
+                yield part, (name, position), text
 
-# --- what is compiled from it -----------------------------------------------------------------------------------------
+
+_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$"), Field(strict=True)]
 
 
-class Rule:
-    """A compiled rule.
+class ReleasedText(RootModel[dict[PolicyVersion, _Digest]]):
+    """The released versions with the SHA-256 of their files, in the order of their release."""
 
-    Raises ValueError naming all that is wrong with its text: inputs that there are not, or an expression that is none
-    or looks at something else than its inputs.
+
+@dataclass(frozen=True, slots=True)
+class VersionFile:
+    """One version as it stands in its file; `text` is None where the file has faults in its form."""
+
+    written: Written
+    text: PolicyText | None
+    faults: tuple[FileFault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """All versions of a folder, and what is wrong with them.
+
+    `files` are in order of their names; `released` holds names and digests in order of release.
     """
 
-    def __init__(self, part: PolicyPart, text: RuleText, points: int = 0) -> None:
-        faults = list(_faults_of(text))
-        if faults:
-            raise ValueError("; ".join(faults))
-        self._part = part
-        self._text = text
-        self._points = points
-        self._kinds = frozenset(text.applies_to or SubjectKind)
-        self._needs = frozenset(text.needs or FinancingNeed)
-        self._look_up = tuple(FACTS[name] for name in text.inputs)
-        self._evaluate: Callable[[dict[str, Fact]], Any] = zen.compile_expression(text.when).evaluate
-        self._not_applicable = RuleResult(part=part, code=text.code, outcome=RuleOutcome.NOT_APPLICABLE, inputs={})
-        # Most inputs are codes, so that few results occur over and over; they are immutable and may be shared.
-        self._judge = lru_cache(maxsize=1024)(self._judge_inputs)
+    files: tuple[VersionFile, ...]
+    released: Mapping[str, str]
+    faults: tuple[FileFault, ...]
 
-    def apply(self, referral: Referral) -> RuleResult:
-        """What the rule makes of a referral: always a result, never an exception."""
-        if referral.subject_kind not in self._kinds or referral.need not in self._needs:
-            return self._not_applicable
-        return self._judge(*[look_up(referral) for look_up in self._look_up])
 
-    def _judge_inputs(self, *values: Fact) -> RuleResult:
-        inputs = dict(zip(self._text.inputs, values, strict=True))
-        missing = tuple(name for name, value in inputs.items() if value is None)
-        outcome, failure = self._outcome(inputs, missing)
-        return RuleResult(
-            part=self._part,
-            code=self._text.code,
-            outcome=outcome,
-            points=self._points if outcome is RuleOutcome.MET else 0,
-            inputs={name: value for name, value in inputs.items() if value is not None},
-            missing=missing,
-            failure=failure,
+def read_folder(folder: Path = POLICIES) -> Folder:
+    """Read every version of a folder with all faults of all files; nothing is raised."""
+    files = tuple(read_version(path) for path in sorted(folder.glob("*.yaml")) if path.name != RELEASED)
+    faults = [fault for file in files for fault in file.faults]
+    written = Written(folder / RELEASED)
+    if not files:
+        zh = f"{folder} 中没有政策版本（*.yaml），至少需要一个；请核对文件夹。"
+        en = f"{folder}: no policy version (*.yaml) found; at least one is needed, so check the folder."
+        return Folder((), {}, (written.fault("no_versions", (), zh, en),))
+    released: Mapping[str, str] = {}
+    if not (folder / RELEASED).exists():
+        zh = f"文件夹中没有 {RELEASED}；请在其中列出已发布的版本及其 SHA-256。"
+        en = f"the folder has no {RELEASED}; list the released versions there, each with its SHA-256."
+        return Folder(
+            files, {}, (*faults, FileFault(RELEASED, None, Fault(code="none_released", pointer="", zh=zh, en=en)))
         )
-
-    def _outcome(self, inputs: dict[str, Fact], missing: tuple[str, ...]) -> tuple[RuleOutcome, RuleFailure | None]:
-        if missing:
-            return RuleOutcome.NOT_EVALUABLE, RuleFailure.INPUT_MISSING
+    if written.faults:
+        faults += written.faults
+    else:
         try:
-            verdict = self._evaluate(inputs)
-        except Exception:  # the library raises plain Exception and RuntimeError, as on a text compared to a number
-            return RuleOutcome.NOT_EVALUABLE, RuleFailure.EXPRESSION_FAILED
-        if not isinstance(verdict, bool):
-            return RuleOutcome.NOT_EVALUABLE, RuleFailure.NOT_YES_OR_NO
-        return RuleOutcome.MET if verdict else RuleOutcome.NOT_MET, None
+            released = ReleasedText.model_validate(written.value).root
+        except ValidationError as error:
+            faults += [written.at((), fault) for fault in faults_of(error)]
+    faults += _faults_of_release(written, files, released)
+    return Folder(files, released, tuple(faults))
 
 
-def _faults_of(text: RuleText) -> Iterator[str]:
+def read_version(path: Path) -> VersionFile:
+    """Read one version with all faults that keep it from being compiled; nothing is raised."""
+    written = Written(path)
+    if written.digest == "" or written.value is None:
+        missing = written.fault("empty", (), "文件是空的；请写入政策版本。", "the file is empty; write a version.")
+        return VersionFile(written, None, written.faults or (missing,))
     try:
-        zen.compile_expression(text.when)
-    except Exception as error:
-        yield f"not an expression: {text.when!r}: {_first_line(error)}"
-        return
-    inputs, used = set(text.inputs), _names_in(text.when)
-    for name in sorted(inputs - FACTS.keys()):
-        yield f"{name}: no such input; there are {', '.join(sorted(FACTS))}"
-    for name in sorted(used - inputs):
-        yield f"{name}: looked at, but not among the inputs"
-    for name in sorted(inputs - used):
-        yield f"{name}: among the inputs, but not looked at"
+        text = PolicyText.model_validate(written.value)
+    except ValidationError as error:
+        return VersionFile(written, None, (*written.faults, *(written.at((), fault) for fault in faults_of(error))))
+    return VersionFile(written, text, (*written.faults, *_faults_of_version(path, written, text)))
 
 
-def _names_in(expression: str) -> set[str]:
-    """The names that an expression looks at: what is neither text, nor a function, nor a word of the language."""
-    return set(_NAME.findall(_QUOTED.sub("''", expression))) - _WORDS
+def _faults_of_version(path: Path, written: Written, text: PolicyText) -> Iterator[FileFault]:
+    if path.stem != text.version:
+        name = f"{text.version}.yaml"
+        yield written.fault(
+            "wrong_file_name",
+            ("version",),
+            f"文件中的版本是 {text.version}；请把文件命名为 {name}。",
+            f"holds version {text.version}; name the file {name}.",
+        )
+    seen: set[str] = set()
+    for _, place, rule in text.rules():
+        if rule.code in seen:
+            yield written.fault(
+                "repeated_code",
+                (*place, "code"),
+                f"代码 {rule.code} 出现不止一次；请给每条规则不同的代码。",
+                f"{rule.code}: stands more than once; give each rule a code of its own.",
+            )
+        seen.add(rule.code)
+        yield from (written.at(place, fault) for fault in faults_of_rule(rule))
+
+
+def _faults_of_release(
+    list_: Written, files: Sequence[VersionFile], released: Mapping[str, str]
+) -> Iterator[FileFault]:
+    by_name = {file.written.name.removesuffix(".yaml"): file for file in files}
+    if not released and not list_.faults:
+        yield list_.fault(
+            "none_released", (), "没有已发布的版本；请列出至少一个。", "no version is released; list one."
+        )
+    for name, digest in released.items():
+        file = by_name.get(name)
+        if file is None:
+            yield list_.fault(
+                "released_version_missing",
+                (name,),
+                f"已发布的版本 {name} 没有文件；请恢复 {name}.yaml。",
+                f"released version {name} has no file; put {name}.yaml back.",
+            )
+        elif file.written.digest != digest:
+            yield file.written.fault(
+                "released_version_changed",
+                (),
+                f"已发布的版本不得改动（SHA-256 与 {RELEASED} 不符）；请恢复原文件，把新内容写成新的版本。",
+                f"a released version never changes (its SHA-256 is not the one in {RELEASED}); put the file back as it "
+                "was, and write what is new as another version.",
+            )
+    days = [(name, text.effective_from) for name in released if (text := _text_of(by_name.get(name)))]
+    for (before, day), (after, next_day) in pairwise(days):
+        if next_day <= day:
+            yield list_.fault(
+                "effective_out_of_order",
+                (after,),
+                f"版本 {after} 自 {next_day} 起生效，不晚于先发布的 {before}（{day}）；请改为更晚的日期。",
+                f"version {after} is effective from {next_day}, which is not after {day}, the day of {before} that was "
+                "released before it; choose a later day.",
+            )
+
+
+def _text_of(file: VersionFile | None) -> PolicyText | None:
+    return None if file is None else file.text
+
+
+# --- what is compiled from them ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One compiled policy version."""
+    """One compiled policy version; `texts` holds its rules as written, by code."""
 
     version: str
     digest: str
     effective_from: date
     rules: tuple[Rule, ...]
+    texts: Mapping[str, RuleText]
     stops: Mapping[str, HardStop]
     key_areas: Mapping[str, KeyArea]
 
     def score(self, referral: Referral) -> Scoring:
         """Apply every rule, and add up."""
-        results = tuple(rule.apply(referral) for rule in self.rules)
+        results = tuple([rule.apply(referral) for rule in self.rules])
         met = [result for result in results if result.outcome is RuleOutcome.MET]
         found = {self.key_areas[result.code] for result in met if result.part is PolicyPart.CLASSIFICATION}
         return Scoring(
             version=self.version,
             digest=self.digest,
             effective_from=self.effective_from,
-            score=sum(result.points for result in met),
-            hard_stops=tuple(self.stops[result.code] for result in met if result.part is PolicyPart.HARD_STOP),
-            key_areas=tuple(area for area in KeyArea if area in found),
+            score=sum([result.points for result in met]),
+            hard_stops=tuple([self.stops[result.code] for result in met if result.part is PolicyPart.HARD_STOP]),
+            key_areas=tuple([area for area in KeyArea if area in found]),
             rules=results,
         )
 
 
 class Policies:
-    """All policy versions, by the day from which each applies."""
+    """All policy versions: the released ones by the day from which each applies, and drafts by name."""
 
-    def __init__(self, policies: list[Policy]) -> None:
-        self._policies = sorted(policies, key=lambda policy: policy.effective_from)
-        self._days = [policy.effective_from for policy in self._policies]
+    def __init__(self, released: Iterable[Policy], drafts: Iterable[Policy] = ()) -> None:
+        self._released = sorted(released, key=lambda policy: policy.effective_from)
+        self._days = [policy.effective_from for policy in self._released]
+        self._by_name = {policy.version: policy for policy in (*self._released, *drafts)}
 
     def in_force(self, on: date) -> Policy:
         """The version in force on a day; before the first one, the first."""
-        return self._policies[max(0, bisect_right(self._days, on) - 1)]
+        return self._released[max(0, bisect_right(self._days, on) - 1)]
+
+    def version(self, name: str) -> Policy:
+        """The version of that name, released or draft. Raises UnknownVersionError."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise UnknownVersionError(f"there is no policy version {name}; there are {', '.join(self.names)}") from None
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """Names of all versions, oldest first."""
-        return tuple(policy.version for policy in self._policies)
+        """Names of the released versions, oldest first."""
+        return tuple(policy.version for policy in self._released)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all versions: the released ones, oldest first, then the drafts."""
+        return tuple(self._by_name)
 
 
 def load_policies(folder: Path = POLICIES) -> Policies:
-    """Load every `*.yaml` of a folder. Raises PolicyError with all faults of all files at once."""
-    faults: list[str] = []
-    policies: list[Policy] = []
-    for path in sorted(folder.glob("*.yaml")):
-        policy = _load(path, faults)
-        if policy is not None:
-            policies.append(policy)
-    if not policies and not faults:
-        faults.append(f"{folder}: no policy version (*.yaml) found; at least one is needed")
-    faults += [f"version {name} stands in more than one file" for name in _repeated(one.version for one in policies)]
-    days = (str(policy.effective_from) for policy in policies)
-    faults += [f"more than one version is effective from {day}" for day in _repeated(days)]
-    if faults:
-        raise PolicyError(faults)
-    return Policies(policies)
+    """Load every version of a folder. Raises PolicyError with all faults of all files at once."""
+    found = read_folder(folder)
+    if found.faults:
+        raise PolicyError(found.faults)
+    policies = [_compile(file.text, file.written.digest) for file in found.files if file.text]
+    return Policies(
+        (policy for policy in policies if policy.version in found.released),
+        (policy for policy in policies if policy.version not in found.released),
+    )
 
 
-def _load(path: Path, faults: list[str]) -> Policy | None:
-    try:
-        content = path.read_bytes()
-        text = PolicyText.model_validate(yaml.safe_load(content))
-    except (OSError, yaml.YAMLError) as error:
-        faults.append(f"{path.name}: cannot be read as YAML: {error}")
-        return None
-    except ValidationError as error:
-        faults += [f"{path.name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        return None
-    if path.stem != text.version:
-        faults.append(f"{path.name}: holds version {text.version}; name the file {text.version}.yaml")
+def _compile(text: PolicyText, digest: str) -> Policy:
+    points = {rule.code: rule.points for rule in text.tilt}
     return Policy(
         version=text.version,
-        digest=sha256(content).hexdigest(),
+        digest=digest,
         effective_from=text.effective_from,
-        rules=tuple(_compile(path.name, text, faults)),
+        rules=tuple(Rule(part, rule, points.get(rule.code, 0)) for part, _, rule in text.rules()),
+        texts={rule.code: rule for _, _, rule in text.rules()},
         stops={rule.code: HardStop(rule.code, rule.zh, rule.en) for rule in text.hard_stops},
         key_areas={rule.code: rule.key_area for rule in text.classification},
     )
-
-
-def _compile(file: str, text: PolicyText, faults: list[str]) -> Iterator[Rule]:
-    written = (
-        *((PolicyPart.HARD_STOP, rule, 0) for rule in text.hard_stops),
-        *((PolicyPart.CLASSIFICATION, rule, 0) for rule in text.classification),
-        *((PolicyPart.TILT, rule, rule.points) for rule in text.tilt),
-    )
-    faults += [f"{file}: {code}: stands more than once" for code in _repeated(rule.code for _, rule, _ in written)]
-    for part, rule, points in written:
-        try:
-            yield Rule(part, rule, points)
-        except ValueError as error:
-            faults.append(f"{file}: {rule.code}: {error}")
-
-
-def _repeated(names: Iterator[str]) -> list[str]:
-    seen: set[str] = set()
-    return sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]
-
-
-def _first_line(error: Exception) -> str:
-    """The library appends a stack trace of its own, which helps nobody who writes a policy."""
-    return str(error).partition("\n")[0]

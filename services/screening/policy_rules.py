@@ -1,0 +1,189 @@
+"""The rule library: what a rule may look at, how it is written, and what it makes of a referral.
+
+Expressions are those of the `zen` library, compiled once. A rule names the inputs that it looks at and sees nothing
+else: one that the referral leaves open makes the rule `not_evaluable`, because the library would take it for null and
+quietly say no.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import Annotated, Any, Final
+
+import zen
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.faults import Fault
+from schemas.referral import Referral
+from schemas.screening import PolicyPart, RuleFailure, RuleOutcome, RuleResult
+from schemas.values import FinancingNeed, KeyArea, LongText, ReasonCode, SubjectKind
+
+Fact = str | int | None
+"""What a rule may look at: codes and names as text, amounts as decimal text, counts as whole numbers."""
+
+QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
+"""A text inside an expression."""
+
+_NAME: Final = re.compile(r"(?<![\w.$#])[A-Za-z_]\w*(?!\w|\s*\()")
+_WORDS: Final = frozenset({"and", "or", "not", "in", "true", "false", "null"})
+
+FACTS: Final[Mapping[str, Callable[[Referral], Fact]]] = {
+    "subject_kind": lambda referral: referral.subject_kind.value,
+    "zone": lambda referral: referral.zone,
+    "province": lambda referral: referral.province,
+    "key_area": lambda referral: referral.key_area.value,
+    "lane": lambda referral: referral.lane.value,
+    "need": lambda referral: referral.need.value,
+    "amount": lambda referral: format(referral.amount.amount, "f"),
+    "currency": lambda referral: referral.amount.currency.value,
+    "term_months": lambda referral: referral.term_months,
+    "cooperation_mode": lambda referral: referral.cooperation_mode.value if referral.cooperation_mode else None,
+    "country": lambda referral: referral.country,
+    "size_class": lambda referral: referral.enterprise.size_class.value if referral.enterprise else None,
+    "ownership": lambda referral: referral.enterprise.ownership.value if referral.enterprise else None,
+    "industry": lambda referral: referral.enterprise.industry.value if referral.enterprise else None,
+    "employees": lambda referral: referral.enterprise.employees if referral.enterprise else None,
+    "revenue_10k_cny": lambda referral: referral.enterprise.revenue_10k_cny if referral.enterprise else None,
+    "investment": lambda referral: format(referral.project.total_investment.amount, "f") if referral.project else None,
+    "investment_currency": lambda referral: (
+        referral.project.total_investment.currency.value if referral.project else None
+    ),
+}
+"""The inputs that rules may name, and where each stands in a referral; None where the referral leaves it open."""
+
+
+class Strict(BaseModel):
+    """Base of what stands in a policy file: nothing beside what is asked for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RuleText(Strict):
+    """A rule as written. Empty `applies_to` or `needs` means all kinds of subject or all financing needs."""
+
+    code: ReasonCode
+    zh: LongText
+    en: LongText
+    applies_to: tuple[SubjectKind, ...] = ()
+    needs: tuple[FinancingNeed, ...] = ()
+    inputs: Annotated[tuple[str, ...], Field(min_length=1)]
+    when: Annotated[str, Field(min_length=1, max_length=2000)]
+
+    @property
+    def kinds(self) -> frozenset[SubjectKind]:
+        """The kinds of subject that the rule is about."""
+        return frozenset(self.applies_to or SubjectKind)
+
+    @property
+    def purposes(self) -> frozenset[FinancingNeed]:
+        """The financing needs that the rule is about."""
+        return frozenset(self.needs or FinancingNeed)
+
+
+class ClassificationText(RuleText):
+    """A rule that finds a key area in a referral."""
+
+    key_area: KeyArea
+
+
+class TiltText(RuleText):
+    """A rule that gives points for what policy favours."""
+
+    points: Annotated[int, Field(ge=1, le=100, strict=True)]
+
+
+class Rule:
+    """A compiled rule. Its text has to be without faults (see `faults_of_rule`)."""
+
+    def __init__(self, part: PolicyPart, text: RuleText, points: int = 0) -> None:
+        self._part = part
+        self._text = text
+        self._points = points
+        self._kinds = text.kinds
+        self._needs = text.purposes
+        self._look_up = tuple(FACTS[name] for name in text.inputs)
+        self._evaluate: Callable[[dict[str, Fact]], Any] = zen.compile_expression(text.when).evaluate
+        self._not_applicable = RuleResult(part=part, code=text.code, outcome=RuleOutcome.NOT_APPLICABLE, inputs={})
+        # Most inputs are codes, so that few results occur over and over; they are immutable and may be shared.
+        self._judge = lru_cache(maxsize=1024)(self._judge_inputs)
+
+    def apply(self, referral: Referral) -> RuleResult:
+        """What the rule makes of a referral: always a result, never an exception."""
+        if referral.subject_kind not in self._kinds or referral.need not in self._needs:
+            return self._not_applicable
+        return self._judge(*[look_up(referral) for look_up in self._look_up])
+
+    def _judge_inputs(self, *values: Fact) -> RuleResult:
+        inputs = dict(zip(self._text.inputs, values, strict=True))
+        missing = tuple(name for name, value in inputs.items() if value is None)
+        outcome, failure = self._outcome(inputs, missing)
+        return RuleResult(
+            part=self._part,
+            code=self._text.code,
+            outcome=outcome,
+            points=self._points if outcome is RuleOutcome.MET else 0,
+            inputs={name: value for name, value in inputs.items() if value is not None},
+            missing=missing,
+            failure=failure,
+        )
+
+    def _outcome(self, inputs: dict[str, Fact], missing: tuple[str, ...]) -> tuple[RuleOutcome, RuleFailure | None]:
+        if missing:
+            return RuleOutcome.NOT_EVALUABLE, RuleFailure.INPUT_MISSING
+        try:
+            verdict = self._evaluate(inputs)
+        except Exception:  # the library raises plain Exception and RuntimeError, as on a text compared to a number
+            return RuleOutcome.NOT_EVALUABLE, RuleFailure.EXPRESSION_FAILED
+        if not isinstance(verdict, bool):
+            return RuleOutcome.NOT_EVALUABLE, RuleFailure.NOT_YES_OR_NO
+        return RuleOutcome.MET if verdict else RuleOutcome.NOT_MET, None
+
+
+def faults_of_rule(text: RuleText) -> Iterator[Fault]:
+    """All that keeps a rule from being compiled: no expression, or one that looks at something else than its inputs."""
+    try:
+        zen.compile_expression(text.when)
+    except Exception as error:  # plain Exception is what the library raises
+        told = _first_line(error)
+        yield Fault(
+            code="not_an_expression",
+            pointer="/when",
+            zh=f"表达式无法解析：{text.when}（{told}）；请更正。",
+            en=f"not an expression: {text.when} ({told}); correct it.",
+        )
+        return
+    inputs, used = set(text.inputs), _names_in(text.when)
+    for name in sorted(inputs - FACTS.keys()):
+        known = ", ".join(sorted(FACTS))
+        yield Fault(
+            code="unknown_input",
+            pointer=f"/inputs/{text.inputs.index(name)}",
+            zh=f"没有名为 {name} 的输入；可用：{known}。",
+            en=f"{name}: no such input; there are {known}.",
+        )
+    for name in sorted(used - inputs):
+        yield Fault(
+            code="input_not_named",
+            pointer="/when",
+            zh=f"表达式用到 {name}，但 inputs 中没有列出；请列出，文字请加引号。",
+            en=f"{name}: looked at, but not among the inputs; name it there, or quote it if it is a text.",
+        )
+    for name in sorted(inputs - used):
+        yield Fault(
+            code="input_not_used",
+            pointer=f"/inputs/{text.inputs.index(name)}",
+            zh=f"inputs 列出了 {name}，但表达式没有用到；请删除。",
+            en=f"{name}: among the inputs, but not looked at; remove it.",
+        )
+
+
+def _names_in(expression: str) -> set[str]:
+    """The names that an expression looks at: what is neither text, nor a function, nor a word of the language."""
+    return set(_NAME.findall(QUOTED.sub("''", expression))) - _WORDS
+
+
+def _first_line(error: Exception) -> str:
+    """The library appends a stack trace of its own, which helps nobody who writes a policy."""
+    return str(error).partition("\n")[0]
