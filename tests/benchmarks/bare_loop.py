@@ -19,7 +19,7 @@ OUT = [
 ]
 
 
-async def main(bootstrap_servers: str, source: str, target: str, count: int) -> None:
+async def main(bootstrap_servers: str, source: str, target: str, count: int, warm: int = 0) -> None:
     consumer = AIOKafkaConsumer(
         source,
         bootstrap_servers=bootstrap_servers,
@@ -34,8 +34,8 @@ async def main(bootstrap_servers: str, source: str, target: str, count: int) -> 
     done, started, sending = 0, 0.0, []
     while done < count:
         fetched = await consumer.getmany(timeout_ms=1000, max_records=2000)
-        if fetched and not started:
-            started = time.perf_counter()
+        if fetched and not started and done >= warm:
+            started, warm = time.perf_counter(), done
         for place, records in fetched.items():
             batch = producer.create_batch()
             for record in records:
@@ -65,10 +65,10 @@ async def main(bootstrap_servers: str, source: str, target: str, count: int) -> 
             sending.append(await producer.send_batch(batch, target, partition=place.partition))
             done += len(records)
     await asyncio.gather(*sending)
-    sys.stdout.write(f"{count / (time.perf_counter() - started):.0f}\n")
+    sys.stdout.write(f"{(done - warm) / (time.perf_counter() - started):.0f}\n")
     await consumer.stop()
     await producer.stop()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], *map(int, sys.argv[4:])))

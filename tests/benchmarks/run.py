@@ -4,21 +4,18 @@ Both read the same 450-byte events with full CloudEvents headers and write one e
 and guarantees nothing; the kit validates, drops repeats, stores position, inbox, state and outbox in one transaction a
 batch on SQLite with synchronous=FULL, and publishes what is committed. Runs alternate, so that the ratio holds on a
 machine whose speed drifts. Figures are kept as JSON with machine, versions and commit under `.kouan/bench/`.
+
+With `--peers` (see README.md) the kit runs against other systems instead.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from importlib.metadata import version
 from pathlib import Path
 
 from kafka import KafkaAdminClient
@@ -27,9 +24,17 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from services.embedded.kafka import find_or_start
+from tests.benchmarks import report
+from tests.benchmarks.figures import about, keep
 from tests.benchmarks.hop import catalogue
 from tests.benchmarks.load import load
+from tests.benchmarks.peers.contestants import Contestant
+from tests.benchmarks.race import choose, race
 from topics.plan import apply, plan, read_cluster
+
+README = Path(__file__).parent / "README.md"
+PUBLISHED = {100_000: "100k", 1_000_000: "1M"}
+"""The sizes of a race whose table and chart go into the README."""
 
 SOURCE, TARGET = "commerce.hops", "hop.events"
 GOAL = 0.6
@@ -78,26 +83,6 @@ def show(found: dict[str, list[float]], count: int, console: Console) -> float:
     return middle
 
 
-def keep(found: dict[str, list[float]], count: int, folder: Path) -> tuple[Path, dict[str, object] | None]:
-    """Write the figures down; returns the file and the figures before it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    earlier = sorted(folder.glob("hop-*.json"))
-    before = json.loads(earlier[-1].read_text(encoding="utf-8")) if earlier else None
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    figures = {
-        "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "commit": commit.stdout.strip(),
-        "machine": f"{os.cpu_count()} × {platform.machine()}, {platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("aiokafka", "pydantic", "orjson", "faust-streaming")},
-        "events": count,
-        "events_per_second": found,
-    }
-    file = folder / f"hop-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return file, before
-
-
 def compare(found: dict[str, list[float]], before: dict[str, object] | None, console: Console) -> None:
     """Say when the kit became slower by more than a tenth, relative to the bare loop of its own run."""
     if before is None:
@@ -110,12 +95,8 @@ def compare(found: dict[str, list[float]], before: dict[str, object] | None, con
         console.print(f"[red]变慢 · slower than at {before['commit']}: ratio {old:.2f} → {new:.2f}[/red]")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=500_000)
-    parser.add_argument("--pairs", type=int, default=3)
-    chosen = parser.parse_args()
-    console = Console()
+def pairs(events: int, count: int, console: Console) -> None:
+    """The kit against the bare loop."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with find_or_start(folder, console.print, cache_dir=Path(".kouan/cache")) as broker:
@@ -123,13 +104,50 @@ def main() -> None:
             admin = KafkaAdminClient(bootstrap_servers=servers.split(","))
             apply(plan(catalogue(), read_cluster(admin)), admin)
             admin.close()
-            console.print(f"写入 {chosen.events:,} 条事件 · loading {chosen.events:,} events")
-            load(servers, SOURCE, chosen.events)
-            found = measure(servers, folder, chosen.events, chosen.pairs, console)
-    show(found, chosen.events, console)
-    file, before = keep(found, chosen.events, Path(".kouan/bench"))
+            console.print(f"写入 {events:,} 条事件 · loading {events:,} events")
+            load(servers, SOURCE, events)
+            found = measure(servers, folder, events, count, console)
+    show(found, events, console)
+    file, before = keep("hop", found, events)
     compare(found, before, console)
     console.print(f"数据 · figures: {file}")
+
+
+def peers(chosen: list[Contestant], events: int, warm: int, rounds: int, console: Console) -> None:
+    """The kit against other systems."""
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        find_or_start(Path(temporary), console.print, cache_dir=Path(".kouan/cache")) as broker,
+    ):
+        found = race(broker.bootstrap_servers, chosen, events, warm, rounds, console)
+    titles = {each.name: each.title for each in chosen}
+    report.show(found, titles, events, console)
+    file, before = keep(f"race-{events}", found, events)
+    for text in report.slower(found, before):
+        console.print(f"[red]{text}[/red]")
+    console.print(f"数据 · figures: {file}")
+    size = PUBLISHED.get(events)
+    if size is not None:
+        drawing = README.with_name(f"race-{size}.svg")
+        drawing.write_text(report.chart(found, titles, events), encoding="utf-8")
+        table = report.markdown(found, titles, events, about())
+        report.write_between(README, f"race {size}", f"{table}\n\n![events/s]({drawing.name})")
+        console.print(f"表与图 · table and chart: {README}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=500_000)
+    parser.add_argument("--pairs", type=int, default=3, help="rounds against the bare loop")
+    parser.add_argument("--peers", default="", help="all, or names with commas between them: streams,quix,faust,…")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds against peers")
+    parser.add_argument("--warm-up", type=int, default=20_000, help="records before the clock starts, against peers")
+    given = parser.parse_args()
+    console = Console()
+    if given.peers:
+        peers(choose(given.peers), given.events, given.warm_up, given.rounds, console)
+    else:
+        pairs(given.events, given.pairs, console)
 
 
 if __name__ == "__main__":
