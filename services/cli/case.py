@@ -126,8 +126,8 @@ def _places(key: bytes, catalogue: Catalogue, consumer: KafkaConsumer) -> dict[T
     """The partitions to read, each with whether dead letters stand there."""
     from kafka.structs import TopicPartition
 
-    from services.kit.partitioning import partition_of
     from topics.definition import Kind
+    from topics.partitioning import partition_of
 
     there = consumer.topics()
     places: dict[TopicPartition, bool] = {}

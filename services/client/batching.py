@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from aiokafka.partitioner import murmur2
-
 from services.client.delivery import Unconfirmed, reason_of
 from services.client.preparing import Prepared
+from topics.partitioning import partition_of
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +57,7 @@ async def batched(producer: Any, calls: Sequence[Call]) -> list[Batch]:
             known = partitions.get(one.topic)
             if known is None:
                 known = partitions[one.topic] = sorted(await producer.partitions_for(one.topic))
-            target = (one.topic, known[(murmur2(one.key) & 0x7FFFFFFF) % len(known)])
+            target = (one.topic, known[partition_of(one.key, len(known))])
             queue = batches.setdefault(target, [])
             if not queue or not _appended(queue[-1].builder, one):
                 queue.append(Batch(*target, producer.create_batch()))

@@ -17,8 +17,8 @@ from typing import Any
 from schemas.codec import DecodeError, PayloadError, decode
 from schemas.envelope import Event
 from services.demo.log import Record
-from services.kit.partitioning import partition_of
 from topics.definition import OUTPUTS, Catalogue, Kind, Topic
+from topics.partitioning import partition_of
 
 Place = tuple[str, int, int]
 Routes = Mapping[str, frozenset[str]]

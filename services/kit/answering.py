@@ -11,11 +11,11 @@ from services.kit.batch import Target, TaskId
 from services.kit.door import Aggregate, Context, To
 from services.kit.ids import MOST_OUTPUTS, output_stem
 from services.kit.outputs import common_headers, output_body
-from services.kit.partitioning import partition_of
 from services.kit.reading import Item
 from services.kit.record_batch import RecordBatch
 from services.kit.task import Task
 from services.kit.wiring import Wiring
+from topics.partitioning import partition_of
 
 Answer = tuple[Any, bool, Sequence[tuple[Target, bytes]], Sequence[tuple[Any, ...]], Sequence[tuple[str, str, str]]]
 """What one decision gives: the state after it, whether it moved, records' bodies with their targets, effects opened and

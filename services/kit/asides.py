@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from services.kit.batch import Batch, Target
 from services.kit.failures import TooManyUnexpected
-from services.kit.partitioning import partition_of
 from services.kit.reading import DEAD_LETTER_SOURCE, OWN_HEADERS, Item, Record, StoredRecord, dead_letter_id
 from services.kit.record_batch import body_of
 from services.kit.store import MARSHAL
 from services.kit.tables import DEAD
 from services.kit.task import Task
 from services.kit.wiring import Wiring
+from topics.partitioning import partition_of
 
 
 @dataclass(slots=True)

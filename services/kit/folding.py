@@ -19,11 +19,11 @@ from services.kit.answering import in_ms
 from services.kit.database import Database
 from services.kit.door import Aggregate, Effect
 from services.kit.failures import Fatal
-from services.kit.partitioning import partition_of
 from services.kit.store import StateTable, dumps, table_of, wrap
 from services.kit.tables import Claim, DeadlineRow, EffectRow
 from services.kit.wiring import Wiring
 from topics.definition import Topic
+from topics.partitioning import partition_of
 
 MOST_STATES = 200_000
 """States of one aggregate in memory at the most; the others wait in the new database."""

@@ -15,9 +15,9 @@ from schemas.envelope import Event
 from services.kit.batch import TaskId
 from services.kit.door import Deadline, EffectResult, Malformed
 from services.kit.ids import digest_of, output_stem
-from services.kit.partitioning import partitions_of
 from services.kit.task import Task
 from services.kit.wiring import Inlet, Wiring
+from topics.partitioning import partitions_of
 
 DEAD_LETTER_SOURCE = "dead-letter"
 """The inbox's source of dead letters; no event can have it, because every topic asks for one that begins with //."""

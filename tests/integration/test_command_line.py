@@ -15,11 +15,11 @@ from kafka.structs import TopicPartition
 from typer.testing import CliRunner, Result
 
 from services.cli import app
-from services.kit.partitioning import partition_of
 from tests.support.brokers import unique
 from tests.unit.cli.builders import lines, submitted
 from tests.unit.topics.builders import catalogue, inputs
 from topics.definition import Catalogue, Topic, load_catalogue
+from topics.partitioning import partition_of
 from topics.plan import Plan, RefusedError, apply, plan, read_cluster
 
 pytestmark = pytest.mark.broker

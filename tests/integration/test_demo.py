@@ -26,9 +26,9 @@ from services.demo.scenario import Publication
 from services.demo.stack import Stack
 from services.embedded.java import kafka_jars
 from services.embedded.kafka import VARIABLE
-from services.kit.partitioning import partition_of
 from tests.support.brokers import in_ci, jar_cache, unique
 from topics.definition import load_catalogue
+from topics.partitioning import partition_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(600)]
 

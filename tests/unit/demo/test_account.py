@@ -14,8 +14,8 @@ from schemas.envelope import Event, Payload, payload_class
 from schemas.loading import load_contracts
 from services.demo.account import Account, Fate, account
 from services.demo.log import Record
-from services.kit.partitioning import partition_of
 from topics.definition import load_catalogue
+from topics.partitioning import partition_of
 
 NOW = datetime(2026, 3, 9, 2, 0, tzinfo=UTC)
 CASE = "MZL-001"

@@ -17,8 +17,8 @@ from schemas.referral import ReferralSubmitted
 from schemas.values import FinancingNeed, KeyArea, Lane, Side, SubjectKind, side_of
 from services.demo.scenario import SHIPPED, Publication, Scenario, ScenarioError
 from services.demo.stack import DIRECTORY, directory_record
-from services.kit.partitioning import partition_of
 from topics.definition import load_catalogue
+from topics.partitioning import partition_of
 
 NOW = datetime(2026, 3, 10, 4, 0, tzinfo=UTC)
 PLAN = """

@@ -14,7 +14,6 @@ from schemas.envelope import Event, Payload
 from services.kit.asides import Limits
 from services.kit.batch import Batch, TaskId
 from services.kit.deciding import Decider
-from services.kit.partitioning import partition_of
 from services.kit.reading import Item, Reader, StoredRecord
 from services.kit.record_batch import records_in
 from services.kit.task import Task
@@ -27,6 +26,7 @@ from tests.support.ledger import (
     build,
     catalogue,
 )
+from topics.partitioning import partition_of
 
 NOON = datetime(2026, 3, 23, 12, 0, tzinfo=UTC)
 TOPICS = {AccountRequested: "ledger.accounts", EntryMade: "ledger.entries", ClerkNamed: "ledger.clerks"}

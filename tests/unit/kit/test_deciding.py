@@ -13,11 +13,11 @@ from services.kit.answering import in_ms
 from services.kit.batch import TaskId
 from services.kit.door import Deadline, Done, Early, EffectResult, Invalid
 from services.kit.failures import TooManyUnexpected
-from services.kit.partitioning import partition_of
 from services.kit.reading import Item
 from services.kit.tables import APPLIED, DEAD
 from tests.support.ledger import PARTITIONS, AccountRequested, ClerkNamed, EntryMade
 from tests.unit.kit.builders import NOON, Desk, Record, dead, kinds, opened, reasons, sent
+from topics.partitioning import partition_of
 
 ENTRY = EntryMade.TYPE.encode()
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.kit.outputs import common_headers, output_body, output_headers
-from services.kit.partitioning import partition_of, partitions_of
 from services.kit.record_batch import FULL, Ready, RecordBatch, body_of, count_of, records_in
+from topics.partitioning import partition_of, partitions_of
 
 TIME_MS = 1_767_571_200_123
 

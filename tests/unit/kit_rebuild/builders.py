@@ -14,10 +14,10 @@ from schemas.envelope import Event, Payload
 from services.kit.database import SqliteDatabase
 from services.kit.folding import MOST_STATES, Fold
 from services.kit.migrate import migrate
-from services.kit.partitioning import partition_of
 from services.kit.reading import StoredRecord
 from services.kit.wiring import wire
 from tests.support.ledger import PARTITIONS, build, catalogue
+from topics.partitioning import partition_of
 
 NOON = datetime(2026, 3, 23, 12, 0, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -8,7 +8,7 @@ from aiokafka.partitioner import murmur2 as reference
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
-from services.kit.partitioning import murmur2, partition_of
+from topics.partitioning import murmur2, partition_of
 
 on_a_busy_machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
