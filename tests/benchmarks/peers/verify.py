@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-HEADERS = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "traceparent")
+HEADERS = (
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "ce_time",
+    "ce_subject",
+    "ce_correlationid",
+    "ce_causationid",
+    "content-type",
+    "traceparent",
+)
 QUIET_SECONDS = 30.0
 SHOWN = 5
 
@@ -32,16 +43,23 @@ class Given:
     times: int
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of the broker, read."""
+
+    key: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
 def inputs(servers: str, topic: str) -> dict[str, Given]:
     """What is on the input topic, by referral."""
     found: dict[str, Given] = {}
-    for message in _records(servers, topic, {}):
-        headers, body = _headers(message), json.loads(message.value())
-        times = found[body["referral_id"]].times if body["referral_id"] in found else 0
+    for record in _records(servers, topic, {}):
+        headers, body = record.headers, record.body
+        times = found[record.key].times + 1 if record.key in found else 1
         amount = Decimal(body["amount_cny"])
-        found[body["referral_id"]] = Given(
-            headers["ce_id"], amount, body["term_months"], body["zone"], _trace(headers), times + 1
-        )
+        found[record.key] = Given(headers["ce_id"], amount, body["term_months"], body["zone"], _trace(headers), times)
     return found
 
 
@@ -55,43 +73,48 @@ def ends(servers: str, topic: str) -> dict[int, int]:
         consumer.close()
 
 
-def verify(servers: str, topic: str, given: dict[str, Given], since: dict[int, int], *, drops_repeats: bool) -> int:
-    """How many events were written since those offsets.
+def verify(servers: str, topic: str, given: dict[str, Given], since: dict[int, int], *, drops_repeats: bool) -> None:
+    """Compare what was written since those offsets with what it has to be.
 
     Raises:
         WrongOutput: an event is missing, too many, or has a wrong field or header; or an id stands there twice.
     """
+    faults = faults_in(_records(servers, topic, since), given, drops_repeats=drops_repeats)
+    if faults:
+        raise WrongOutput(f"{len(faults)} faults on {topic}:\n" + "\n".join(faults[:SHOWN]))
+
+
+def faults_in(records: Iterable[Record], given: dict[str, Given], *, drops_repeats: bool) -> list[str]:
+    """What is wrong with the outputs, in words; empty where nothing is."""
     faults: list[str] = []
     written: Counter[str] = Counter()
     ids: set[str] = set()
-    for message in _records(servers, topic, since):
-        headers, body = _headers(message), json.loads(message.value())
-        subject = headers.get("ce_subject", "")
+    for record in records:
+        subject, id = record.headers.get("ce_subject", ""), record.headers.get("ce_id", "")
         expected = given.get(subject)
         if expected is None:
             faults.append(f"{subject!r} was not among the inputs")
             continue
-        if drops_repeats and headers.get("ce_id", "") in ids:
-            faults.append(f"{subject}: the id {headers['ce_id']} stands there twice")
-        ids.add(headers.get("ce_id", ""))
+        if drops_repeats and id in ids:
+            faults.append(f"{subject}: the id {id} stands there twice")
+        ids.add(id)
         written[subject] += 1
-        faults.extend(f"{subject}: {fault}" for fault in _differences(message, headers, body, expected))
+        faults.extend(f"{subject}: {fault}" for fault in _differences(record, expected))
     for subject, expected in given.items():
         times = 1 if drops_repeats else expected.times
         if written[subject] != times:
             faults.append(f"{subject}: written {written[subject]} times instead of {times}")
-    if faults:
-        raise WrongOutput(f"{len(faults)} faults on {topic}:\n" + "\n".join(faults[:SHOWN]))
-    return written.total()
+    return faults
 
 
-def _differences(message: Message, headers: dict[str, str], body: dict[str, Any], given: Given) -> Iterator[str]:
+def _differences(record: Record, given: Given) -> Iterator[str]:
+    headers = record.headers
     for name in HEADERS:
         if not headers.get(name):
             yield f"the header {name} is missing"
     wanted = {
         "ce_type": "hop.scored.v1",
-        "ce_subject": (message.key() or b"").decode(),
+        "ce_subject": record.key,
         "ce_causationid": given.id,
         "content-type": "application/json",
     }
@@ -100,7 +123,7 @@ def _differences(message: Message, headers: dict[str, str], body: dict[str, Any]
             yield f"the header {name} is {headers.get(name)!r} instead of {text!r}"
     if _trace(headers) != given.trace:
         yield f"the trace is {_trace(headers)!r} instead of {given.trace!r}"
-    body = {**body, "amount_cny": Decimal(body.get("amount_cny", "NaN"))}
+    body = {**record.body, "amount_cny": Decimal(record.body.get("amount_cny", "NaN"))}
     expected = {
         "referral_id": headers.get("ce_subject"),
         "eligible": given.amount > 0,
@@ -117,8 +140,9 @@ def _trace(headers: dict[str, str]) -> str:
     return "".join(headers.get("traceparent", "").split("-")[1:2])
 
 
-def _headers(message: Message) -> dict[str, str]:
-    return {name: (raw or b"").decode() for name, raw in message.headers() or []}  # type: ignore[union-attr]
+def _read(message: Message) -> Record:
+    headers = {name: (raw or b"").decode() for name, raw in message.headers() or []}  # type: ignore[union-attr]
+    return Record((message.key() or b"").decode(), headers, json.loads(message.value() or b"null"))
 
 
 def _consumer(servers: str) -> Consumer:
@@ -133,7 +157,7 @@ def _consumer(servers: str) -> Consumer:
     )
 
 
-def _records(servers: str, topic: str, since: dict[int, int]) -> Iterator[Message]:
+def _records(servers: str, topic: str, since: dict[int, int]) -> Iterator[Record]:
     """All committed records of the topic from those offsets to the end of each partition."""
     consumer = _consumer(servers)
     try:
@@ -144,7 +168,7 @@ def _records(servers: str, topic: str, since: dict[int, int]) -> Iterator[Messag
             for message in messages:
                 error = message.error()
                 if error is None:
-                    yield message
+                    yield _read(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     open_partitions.discard(message.partition())
                 else:
