@@ -166,14 +166,16 @@ def _recorded(case_id: str, file: Path | None, servers: str) -> tuple[ScreeningS
 
 def _events_of_case(case_id: str, file: Path | None, servers: str) -> Iterator[Event[Any]]:
     from schemas.loading import load_contracts
+    from schemas.referral import ReferralAmended, ReferralRegistered
+    from schemas.screening import ScreeningScored
     from services.cli.case import read_steps
-    from services.screening.policy_simulate import RECORDED
     from topics.definition import Catalogue, load_catalogue
 
     load_contracts()
     if file is not None:
         unreadable = Unreadable()
-        yield from (event for event in events_of_file(file, RECORDED, unreadable) if event.subject == case_id)
+        known = {payload.TYPE: payload for payload in (ReferralRegistered, ReferralAmended, ScreeningScored)}
+        yield from events_of_file(file, known, unreadable, case_id)
         _warn(unreadable)
         return
     topics = load_catalogue().topics

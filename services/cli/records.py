@@ -159,25 +159,30 @@ def events_of_topics(
             unreadable.add(f"{record.topic}/{record.partition}/{record.offset}", error)
 
 
-def events_of_file(file: Path, known: Mapping[str, type[Payload]], unreadable: Unreadable) -> Iterator[Event[Any]]:
-    """The events of these types in a file of JSON Lines, each line a CloudEvent in structured mode.
+def events_of_file(
+    file: Path, known: Mapping[str, type[Payload]], unreadable: Unreadable, subject: str | None = None
+) -> Iterator[Event[Any]]:
+    """The events of these types, and of one subject if given, in a file of JSON Lines: a CloudEvent a line.
 
     Ends the command where the file can't be read.
     """
     from schemas.codec import DecodeError, PayloadError, decode_structured
 
     names = [name.encode() for name in known]
+    part = (subject or "").encode()
     try:
         with file.open("rb") as lines, progress(file.stat().st_size) as advance:
             for number, line in enumerate(lines, 1):
                 advance(len(line))
-                # Most of a long record is of other types; looking for the name is quicker than reading it all.
-                if not any(name in line for name in names) and line.lstrip()[:1] == b"{":
+                # Much of a long record is of other types and subjects; looking for a name is quicker than reading it.
+                if line[:1] == b"{" and (part not in line or not any(name in line for name in names)):
                     continue
                 if not line.strip():
                     continue
                 try:
-                    yield decode_structured(line, known)
+                    event = decode_structured(line, known)
+                    if subject is None or event.subject == subject:
+                        yield event
                 except DecodeError as error:
                     if error.code != "unknown-type":
                         unreadable.add(f"{file.name}:{number}", error)

@@ -24,7 +24,16 @@ from schemas.screening import PolicyPart, PolicyVersion, RuleOutcome
 from schemas.values import Day, KeyArea, LongText
 from services.screening.domain.outlook import HardStop, Scoring
 from services.screening.policy_files import FileFault, Written
-from services.screening.policy_rules import ClassificationText, Rule, RuleText, Strict, TiltText, faults_of_rule
+from services.screening.policy_rules import (
+    ClassificationText,
+    Facts,
+    Rule,
+    RuleText,
+    Strict,
+    TiltText,
+    facts_of,
+    faults_of_rule,
+)
 
 POLICIES: Final = Path(__file__).with_name("policies")
 """Folder of the versions that are shipped."""
@@ -219,7 +228,11 @@ class Policy:
 
     def score(self, referral: Referral) -> Scoring:
         """Apply every rule, and add up."""
-        results = tuple([rule.apply(referral) for rule in self.rules])
+        return self.score_facts(facts_of(referral))
+
+    def score_facts(self, facts: Facts) -> Scoring:
+        """The same, for who scores one referral by several versions."""
+        results = tuple([rule.apply(facts) for rule in self.rules])
         met = [result for result in results if result.outcome is RuleOutcome.MET]
         found = {self.key_areas[result.code] for result in met if result.part is PolicyPart.CLASSIFICATION}
         return Scoring(

@@ -44,8 +44,8 @@ class Written:
             self.digest = sha256(content).hexdigest()
             self._root = yaml.compose(content, Loader=yaml.SafeLoader)
             self.value = yaml.safe_load(content)
-        except (OSError, yaml.YAMLError, UnicodeError, ValueError) as error:
-            # A ValueError is what a day like 2020-02-31 makes of the reading.
+        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+            # A ValueError is what a day like 2020-02-31 makes of the reading; too deep a nesting ends in recursion.
             told = " ".join(str(error).split())
             self.faults = (
                 self.fault(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Annotated, Any, Final
 
 import zen
@@ -22,6 +23,9 @@ from schemas.values import FinancingNeed, KeyArea, LongText, ReasonCode, Subject
 
 Fact = str | int | None
 """What a rule may look at: codes and names as text, amounts as decimal text, counts as whole numbers."""
+
+Facts = Mapping[str, Fact]
+"""All facts of a referral, by the names in `FACTS`."""
 
 QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 """A text inside an expression."""
@@ -52,6 +56,11 @@ FACTS: Final[Mapping[str, Callable[[Referral], Fact]]] = {
     ),
 }
 """The inputs that rules may name, and where each stands in a referral; None where the referral leaves it open."""
+
+
+def facts_of(referral: Referral) -> Facts:
+    """All that rules may look at in a referral, looked up once for all of them."""
+    return {name: look_up(referral) for name, look_up in FACTS.items()}
 
 
 class Strict(BaseModel):
@@ -101,22 +110,22 @@ class Rule:
         self._part = part
         self._text = text
         self._points = points
-        self._kinds = text.kinds
-        self._needs = text.purposes
-        self._look_up = tuple(FACTS[name] for name in text.inputs)
+        self._kinds = frozenset(kind.value for kind in text.kinds)
+        self._needs = frozenset(need.value for need in text.purposes)
+        self._look_up: Callable[[Facts], Any] = itemgetter(*text.inputs)
         self._evaluate: Callable[[dict[str, Fact]], Any] = zen.compile_expression(text.when).evaluate
         self._not_applicable = RuleResult(part=part, code=text.code, outcome=RuleOutcome.NOT_APPLICABLE, inputs={})
         # Most inputs are codes, so that few results occur over and over; they are immutable and may be shared.
         self._judge = lru_cache(maxsize=1024)(self._judge_inputs)
 
-    def apply(self, referral: Referral) -> RuleResult:
-        """What the rule makes of a referral: always a result, never an exception."""
-        if referral.subject_kind not in self._kinds or referral.need not in self._needs:
+    def apply(self, facts: Facts) -> RuleResult:
+        """What the rule makes of a referral's facts: always a result, never an exception."""
+        if facts["subject_kind"] not in self._kinds or facts["need"] not in self._needs:
             return self._not_applicable
-        return self._judge(*[look_up(referral) for look_up in self._look_up])
+        return self._judge(self._look_up(facts))
 
-    def _judge_inputs(self, *values: Fact) -> RuleResult:
-        inputs = dict(zip(self._text.inputs, values, strict=True))
+    def _judge_inputs(self, values: tuple[Fact, ...] | Fact) -> RuleResult:
+        inputs = dict(zip(self._text.inputs, values if isinstance(values, tuple) else (values,), strict=True))
         missing = tuple(name for name, value in inputs.items() if value is None)
         outcome, failure = self._outcome(inputs, missing)
         return RuleResult(

@@ -20,11 +20,23 @@ from schemas.screening import ScreeningScored
 from schemas.values import Industry, Lane, Ownership, SizeClass
 from services.screening.domain.outlook import Scoring
 from services.screening.policy import Policies, Policy
+from services.screening.policy_rules import Facts, facts_of
+
+
+class RecordedScore(Payload):
+    """What counts here of a score on record. Checking all its rules would take longer than scoring anew."""
+
+    revision: int
+    policy_digest: str
+    score: int
+
 
 RECORDED: Final[Mapping[str, type[Payload]]] = {
-    payload.TYPE: payload for payload in (ReferralRegistered, ReferralAmended, ScreeningScored)
+    ReferralRegistered.TYPE: ReferralRegistered,
+    ReferralAmended.TYPE: ReferralAmended,
+    ScreeningScored.TYPE: RecordedScore,
 }
-"""What a simulation learns from."""
+"""What a simulation learns from: event types, each with the payload as which it is to be read."""
 
 FRONT: Final = 4
 """The front of the queue is its first quarter: what policy favours should be found there more often."""
@@ -138,7 +150,7 @@ class Replay:
     def take(self, event: Event[Any]) -> None:
         """Learn one event."""
         data = event.data
-        if isinstance(data, ScreeningScored):
+        if isinstance(data, RecordedScore):
             known = self._scored.get(event.subject)
             if known is None or data.revision > known[0]:
                 self._scored[event.subject] = (data.revision, data.policy_digest, data.score)
@@ -150,14 +162,15 @@ class Replay:
         """One referral under both versions; nothing is kept of it."""
         referral = event.data.referral
         active = self._policies.in_force(china_date(event.time))
-        before = self._judge(active, referral)
-        after = before if active is self._other else self._judge(self._other, referral)
+        facts = facts_of(referral)
+        before = self._judge(active, facts)
+        after = before if active is self._other else self._judge(self._other, facts)
         groups = tuple([group for group, is_member in _MEMBERS.items() if is_member(referral)])
         groups = self._groups.setdefault(groups, groups)
         return Replayed(event.subject, _revision(event.data), event.time, referral.lane, groups, before, after)
 
-    def _judge(self, policy: Policy, referral: Referral) -> Judged:
-        judged = _in_short(policy.score(referral))
+    def _judge(self, policy: Policy, facts: Facts) -> Judged:
+        judged = _in_short(policy.score_facts(facts))
         return self._judged.setdefault(judged, judged)
 
     def result(self) -> Simulation:
