@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -234,24 +235,33 @@ def _simulated(
     servers: str,
     unreadable: Unreadable,
 ) -> Simulation:
-    import gc
-
     from services.screening.policy_simulate import RECORDED, Replay
 
     policies = _policies(folder)
     _version(policies, version)
     replay = Replay(policies, version, *days)
-    # Much is kept and nothing of it in cycles, so that looking for some takes a third of the time.
-    gc.disable()
-    if file is not None:
-        for event in events_of_file(file, RECORDED, unreadable):
-            replay.take(event)
+    with _without_collector():
+        if file is not None:
+            for event in events_of_file(file, RECORDED, unreadable):
+                replay.take(event)
+        else:
+            with consuming(servers, "kouan-policy") as consumer:
+                records = records_of(consumer, partitions_of(consumer, (REFERRALS, SCREENING)))
+                for event in events_of_topics(records, RECORDED, unreadable):
+                    replay.take(event)
         return replay.result()
-    with consuming(servers, "kouan-policy") as consumer:
-        records = records_of(consumer, partitions_of(consumer, (REFERRALS, SCREENING)))
-        for event in events_of_topics(records, RECORDED, unreadable):
-            replay.take(event)
-    return replay.result()
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Much is kept, and nothing of it in cycles: looking for some again and again would take much of the time."""
+    import gc
+
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @commands.command("shadow")

@@ -96,12 +96,16 @@ def _read_to(
 
 
 def new_records_of(consumer: KafkaConsumer, places: Collection[TopicPartition]) -> Iterator[Any]:
-    """The records that are written to these partitions from now on, without end."""
+    """The records that are written to these partitions after this call, without end."""
     consumer.assign(list(places))
     consumer.seek_to_end(*places)
-    # Seeking is lazy: what is written before the first fetch would be passed over.
+    # Seeking waits for the first question; what is written in between would be passed over.
     for place in places:
         consumer.position(place)
+    return _read_on(consumer)
+
+
+def _read_on(consumer: KafkaConsumer) -> Iterator[Any]:
     while True:
         for records in consumer.poll(timeout_ms=500, max_records=_AT_ONCE).values():
             yield from records
