@@ -7,7 +7,6 @@ no yes or no, but proves nothing about whether it can be met.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -32,7 +31,7 @@ from schemas.values import (
 )
 from services.screening.policy import RELEASED, Folder, VersionFile, read_folder, read_version
 from services.screening.policy_files import FileFault
-from services.screening.policy_rules import QUOTED, Fact, RuleText
+from services.screening.policy_rules import QUOTED, Fact, RuleText, functions_in
 
 _CODES: Final[Mapping[str, tuple[Fact, ...]]] = {
     "subject_kind": tuple(SubjectKind),
@@ -61,7 +60,6 @@ _SAMPLES: Final[Mapping[str, tuple[Fact, ...]]] = {
 """The other inputs, with some of what each may be."""
 
 _TRIED_AT_MOST: Final = 20_000
-_CALL: Final = re.compile(r"[A-Za-z_]\w*\s*\(")
 _OF_ENTERPRISE: Final = frozenset({"size_class", "ownership", "industry", "employees", "revenue_10k_cny"})
 _OF_PROJECT: Final = frozenset({"investment", "investment_currency"})
 
@@ -167,9 +165,8 @@ def _inputs_never_there(rule: RuleText) -> Iterator[Fault]:
 
 def _unknown_codes(rule: RuleText) -> Iterator[Fault]:
     """Texts that no input of the rule can be. Rules that call functions are left out: these may take parts of codes."""
-    if not set(rule.inputs) <= _CODES.keys() | {"term_months", "employees", "revenue_10k_cny"} or _CALL.search(
-        QUOTED.sub("''", rule.when)
-    ):
+    counts = {"term_months", "employees", "revenue_10k_cny"}
+    if not set(rule.inputs) <= _CODES.keys() | counts or functions_in(rule.when):
         return
     known = {str(code) for name in rule.inputs for code in _CODES.get(name, ())}
     for text in sorted({quoted[1:-1] for quoted in QUOTED.findall(rule.when)} - known):

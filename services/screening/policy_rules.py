@@ -30,6 +30,19 @@ Facts = Mapping[str, Fact]
 QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 """A text inside an expression."""
 
+FUNCTIONS: Final = frozenset(
+    {
+        *("abs", "ceil", "contains", "endsWith", "floor", "len", "lower", "matches", "max", "min", "number", "round"),
+        *("startsWith", "string", "sum", "trim", "upper"),
+    }
+)
+"""What expressions may call. Others of the library tell the time or throw dice, so that a score could not be repeated,
+or go through as many numbers as they are told to.
+"""
+
+_CALL: Final = re.compile(r"([A-Za-z_]\w*)\s*\(")
+"""A call inside an expression without texts; words of the language before a parenthesis look the same."""
+
 _NAME: Final = re.compile(r"(?<![\w.$#])[A-Za-z_]\w*(?!\w|\s*\()")
 _WORDS: Final = frozenset({"and", "or", "not", "in", "true", "false", "null"})
 
@@ -143,7 +156,11 @@ class Rule:
             return RuleOutcome.NOT_EVALUABLE, RuleFailure.INPUT_MISSING
         try:
             verdict = self._evaluate(inputs)
-        except Exception:  # the library raises plain Exception and RuntimeError, as on a text compared to a number
+        except BaseException as error:
+            # Plain Exception and RuntimeError, as on a text compared to a number; or the panic of the library's own
+            # language, which is no Exception to let programs end. Here it is one rule that can't be evaluated.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
             return RuleOutcome.NOT_EVALUABLE, RuleFailure.EXPRESSION_FAILED
         if not isinstance(verdict, bool):
             return RuleOutcome.NOT_EVALUABLE, RuleFailure.NOT_YES_OR_NO
@@ -163,6 +180,21 @@ def faults_of_rule(text: RuleText) -> Iterator[Fault]:
             en=f"not an expression: {text.when} ({told}); correct it.",
         )
         return
+    if "`" in text.when:
+        yield Fault(
+            code="not_a_text",
+            pointer="/when",
+            zh="表达式中的文字请用单引号或双引号，不用反引号。",
+            en="Quote texts in an expression with ' or \", not with `.",
+        )
+    for name in sorted(functions_in(text.when) - FUNCTIONS):
+        known = ", ".join(sorted(FUNCTIONS))
+        yield Fault(
+            code="unknown_function",
+            pointer="/when",
+            zh=f"规则不能调用 {name}；可用：{known}。",
+            en=f"{name}: no function that a rule may call; there are {known}.",
+        )
     inputs, used = set(text.inputs), _names_in(text.when)
     for name in sorted(inputs - FACTS.keys()):
         known = ", ".join(sorted(FACTS))
@@ -186,6 +218,11 @@ def faults_of_rule(text: RuleText) -> Iterator[Fault]:
             zh=f"inputs 列出了 {name}，但表达式没有用到；请删除。",
             en=f"{name}: among the inputs, but not looked at; remove it.",
         )
+
+
+def functions_in(expression: str) -> set[str]:
+    """The functions that an expression calls."""
+    return set(_CALL.findall(QUOTED.sub("''", expression))) - _WORDS
 
 
 def _names_in(expression: str) -> set[str]:

@@ -14,6 +14,7 @@ from schemas.referral import Referral
 from schemas.screening import PolicyPart, RuleFailure, RuleOutcome, RuleResult
 from schemas.values import FinancingNeed, KeyArea
 from services.screening.policy import POLICIES, PolicyError, UnknownVersionError, load_policies
+from services.screening.policy_rules import Rule, RuleText, facts_of
 from tests.unit.screening import builders as told
 
 RELEASED = {
@@ -207,6 +208,12 @@ def test_a_rule_that_fails_has_a_named_result_and_no_points(
     assert (result.outcome, result.failure, result.points) == (RuleOutcome.NOT_EVALUABLE, failure, 0)
 
 
+def test_not_even_a_panic_of_the_library_is_an_exception_here() -> None:
+    text = RuleText(code="dice", zh="掷骰", en="Dice", inputs=("term_months",), when="rand(-term_months) > 1")
+    result = Rule(PolicyPart.HARD_STOP, text).apply(facts_of(told.referral()))
+    assert (result.outcome, result.failure) == (RuleOutcome.NOT_EVALUABLE, RuleFailure.EXPRESSION_FAILED)
+
+
 def test_a_hard_stop_that_cannot_be_evaluated_does_not_stop_but_is_told() -> None:
     scoring = SHIPPED.in_force(IN_2020).score(told.outbound(None))
     assert scoring.hard_stops == ()
@@ -228,6 +235,9 @@ def test_a_hard_stop_that_cannot_be_evaluated_does_not_stop_but_is_told() -> Non
         (tilting(points=0), "/tilt/0/points", "too_small"),
         (tilting(inputs=[]), "/tilt/0/inputs", "too_few"),
         (tilting(when="ownership =="), "/tilt/0/when", "not_an_expression"),
+        (tilting(inputs=["term_months"], when="rand(term_months) > 1"), "/tilt/0/when", "unknown_function"),
+        (tilting(inputs=["zone"], when="d(zone) < d()"), "/tilt/0/when", "unknown_function"),
+        (tilting(when="`${ownership}` == 'private'"), "/tilt/0/when", "not_a_text"),
         (tilting(inputs=["colour"], when="colour == 'red'"), "/tilt/0/inputs/0", "unknown_input"),
         (tilting(when="ownership == 'private' and country == 'RU'"), "/tilt/0/when", "input_not_named"),
         (tilting(inputs=["ownership", "country"]), "/tilt/0/inputs/1", "input_not_used"),
