@@ -114,9 +114,9 @@ def _prepare(servers: str, *topics: str) -> None:
 def _run(each: Contestant, course: Course, servers: str, home: Path, database: str, *, check: bool) -> float:
     """Events/s of one run; what it left on the broker is removed."""
     target = each.target or unique(f"bench.{each.name}")
+    since = ends(servers, target) if each.target else {}
     if not each.target:
         create_topics(servers, {target: PARTITIONS})
-    since = ends(servers, target)
     run = Run(servers, course.source, target, course.total, course.warm, course.repeats, home, database)
     rate = _measured(each.name, each.command(run))
     if check:
