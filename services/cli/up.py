@@ -39,11 +39,13 @@ def up(
         Path(".kouan/cache").resolve(),
         load_catalogue(),
         directory=directory or DIRECTORY,
+        gateway=True,
         say=lambda text: console.print(text, style="dim", soft_wrap=True),
     )
     with contextlib.suppress(KeyboardInterrupt), ending_on_signals(), started(stack, empty_topics=False):
         out().print(addresses(stack))
         out().print(f"KOUAN_BOOTSTRAP_SERVERS={stack.broker.bootstrap_servers}", soft_wrap=True)
+        out().print(f"KOUAN_GATEWAY={stack.gateway_url}   # /docs", soft_wrap=True, highlight=False)
         console.print(f"数据、日志与邮件 · data, logs and mails: {data_dir}", style="dim", soft_wrap=True)
         stay_until_interrupted("按 Ctrl-C 结束 · Ctrl-C ends everything", stack.workers.check_alive)
         console.print("正在结束 · ending", style="dim")

@@ -17,7 +17,7 @@ from services.demo.publishing import Publisher
 from services.demo.scenario import Publication
 from services.embedded.broker import free_ports
 from services.embedded.kafka import Broker, find_or_start
-from services.embedded.processes import Workers, worker, worker_environment
+from services.embedded.processes import HOST, Process, Workers, worker, worker_environment
 from services.embedded.smtp import SmtpProcess
 from services.registry import SERVICES
 from topics.definition import Catalogue
@@ -39,7 +39,8 @@ class Stack:
 
     `data_dir` keeps databases, logs, mails and (where the broker is started here) the broker's data; `cache_dir` keeps
     Kafka's jars. A database and a mail server that the environment names are used, unless `alone`: then the databases
-    are in `data_dir` and the mail server is one of our own, whatever the environment says.
+    are in `data_dir` and the mail server is one of our own, whatever the environment says. `gateway` starts the HTTP
+    gateway as well, on the port that the environment names or on a free one.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Stack:
         alone: bool = False,
         refused_mailboxes: tuple[str, ...] = (),
         directory: Path = DIRECTORY,
+        gateway: bool = False,
         say: Say = lambda text: None,
     ) -> None:
         self.data_dir = data_dir
@@ -60,7 +62,9 @@ class Stack:
         self.broker: Broker
         self.mail_server: SmtpProcess | None = None
         self.workers: Workers
+        self.gateway_url: str | None = None
         self._alone = alone
+        self._gateway = gateway
         self._cache_dir = cache_dir
         self._refused_mailboxes = refused_mailboxes
         self._directory = directory
@@ -92,14 +96,21 @@ class Stack:
         environment = self._environment()
         self._say("正在启动五个服务 / starting the services")
         ports = free_ports(len(SERVICES))
-        self.workers = Workers(
-            [
-                worker(name, {**environment, "KOUAN_WEB_PORT": str(port)}, self.logs)
-                for name, port in zip(SERVICES, ports, strict=True)
-            ]
-        )
+        processes = [
+            worker(name, {**environment, "KOUAN_WEB_PORT": str(port)}, self.logs)
+            for name, port in zip(SERVICES, ports, strict=True)
+        ]
+        if self._gateway:
+            processes.append(self._gateway_process(environment))
+        self.workers = Workers(processes)
         self._steps.enter_context(self.workers)
         self.workers.wait_ready(told=lambda process: self._say(f"{process.name} 已就绪 / is ready"))
+
+    def _gateway_process(self, environment: dict[str, str]) -> Process:
+        port = os.environ.get("KOUAN_GATEWAY_PORT") or str(free_ports(1)[0])
+        self.gateway_url = f"http://{HOST}:{port}"
+        arguments = ["-m", "services.cli", "gateway", "run"]
+        return Process("gateway", arguments, {**environment, "KOUAN_GATEWAY_PORT": port}, self.logs / "gateway.log")
 
     def _environment(self) -> dict[str, str]:
         smtp_port, database_url = None, None
