@@ -211,7 +211,7 @@ def simulate(
 
     不影响任何案件。 No case is influenced.
     """
-    from services.cli.policy_report import show_simulation, write_changed
+    from services.cli.policy_outlook import show_simulation, write_changed
 
     days = (first.date() if first else date.min, last.date() if last else date.max)
     if days[0] > days[1]:
@@ -283,7 +283,7 @@ def shadow(
     只读取主题，不影响任何案件。 Reads topics alone; no case is influenced.
     """
     from schemas.referral import ReferralAmended, ReferralRegistered
-    from services.cli.policy_report import ShadowReport
+    from services.cli.policy_outlook import ShadowReport
     from services.screening.policy_simulate import Replay
 
     policies = _policies(folder)
