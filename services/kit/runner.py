@@ -12,7 +12,8 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -87,6 +88,7 @@ class Runner:
         self._fetch: asyncio.Task[dict[TopicPartition, list[Any]]] | None = None
         self._awaited: set[tuple[TaskId, str]] = set()
         self._redecided = 0
+        self._uncertain = 0
         self._next_park_check = 0.0
         self._idle_since = 0.0
         self._batches = 0
@@ -301,9 +303,11 @@ class Runner:
         self.last_turn = time.monotonic()
         if self._reclaim or self._stopping:
             return
-        # Nowhere else: whatever is let go later than this would be missing when the items are decided.
-        for owned in self._tasks.values():
-            owned.trim()
+        # Nowhere else: whatever is let go later than this, or from under a batch that is decided again, would be
+        # missing when the items are decided.
+        if not self._uncertain:
+            for owned in self._tasks.values():
+                owned.trim()
         redecided = self._redecided
         wanted: Wanted = {}
         items = self._fetched(consumer, wanted)
@@ -386,7 +390,7 @@ class Runner:
     async def _pipeline(self, items: list[Item], keys: Wanted, redecided: int) -> None:
         """Load what the items need behind the batch that is being stored, then decide and store them.
 
-        `keys` are those whose states memory did not hold when so many batches had been `redecided`.
+        `keys` are those whose states memory did not hold when `redecided` stood at this number.
         """
         claims = self._claims_wanted(items)
         # What comes out of the database or round again may have been taken in before; fresh records hardly ever were.
@@ -395,7 +399,7 @@ class Runner:
         loading = self._load(keys, claims, idents) if keys or claims or idents else None
         await self._finish_storing()
         if redecided != self._redecided:
-            # What was loaded stood there before the batch in front of this one was really stored.
+            # The batch in front of this one was decided again: what was loaded stood there before it was really stored.
             keys = {}
             want(items, self._tasks, keys)
             loading = self._load(keys, claims, idents) if keys or claims or idents else None
@@ -489,6 +493,21 @@ class Runner:
 
     async def _again(self, items: list[Item], batch: Batch) -> None:
         """Something exists that was taken as new: look everything up and decide once more."""
+        with self._redeciding():
+            await self._decide_again(items, batch)
+
+    @contextmanager
+    def _redeciding(self) -> Iterator[None]:
+        """What is read or loaded meanwhile knows nothing of what comes of it, and has to be loaded anew afterwards."""
+        self._redecided += 1
+        self._uncertain += 1
+        try:
+            yield
+        finally:
+            self._redecided += 1
+            self._uncertain -= 1
+
+    async def _decide_again(self, items: list[Item], batch: Batch) -> None:
         for attempt in range(5):
             self._forget_states(batch)
             holders, seen = await self._look_up(items)
@@ -501,7 +520,7 @@ class Runner:
             except (Fenced, Transient):
                 raise
             except Exception as failure:
-                await self._bisect(items, batch, failure)
+                await self._halve(items, batch, failure)
                 return
             self._committed(items, batch, packs)
             return
@@ -518,6 +537,10 @@ class Runner:
 
     async def _bisect(self, items: list[Item], batch: Batch, failure: Exception) -> None:
         """The database refuses a batch for good: find the input that it refuses, and let the others pass."""
+        with self._redeciding():
+            await self._halve(items, batch, failure)
+
+    async def _halve(self, items: list[Item], batch: Batch, failure: Exception) -> None:
         self._forget_states(batch)
         if len(items) == 1:
             log.error("the database refuses an input", error=repr(failure))
@@ -538,13 +561,12 @@ class Runner:
             except Overtaken as overtaken:
                 raise Transient(f"overtaken while a batch was halved: {overtaken}") from overtaken
             except Exception as deeper:
-                await self._bisect(half, part, deeper)
+                await self._halve(half, part, deeper)
             else:
                 self._committed(half, part, packs)
 
     def _forget_states(self, batch: Batch) -> None:
         """What a batch that was not committed changed in memory."""
-        self._redecided += 1
         self._effects.dropped(batch)
         for name, entries in batch.states.items():
             for task, owned in self._tasks.items():

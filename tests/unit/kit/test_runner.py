@@ -186,6 +186,36 @@ def test_a_batch_that_is_decided_again_is_seen_by_the_one_that_was_read_behind_i
     on_bench(scene)
 
 
+def test_what_is_read_while_a_batch_is_decided_again_sees_what_comes_of_it(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        desk, runner = bench.desk, bench.runner
+        await bench.take(desk.record(opened(), id="first"))
+        await bench.stored()
+        looking, go_on = asyncio.Event(), asyncio.Event()
+        look_up = runner._look_up
+
+        async def slow(items: list[Item]) -> Any:
+            looking.set()
+            await go_on.wait()
+            return await look_up(items)
+
+        runner._look_up = slow  # type: ignore[method-assign]
+        await bench.take(desk.record(opened(), id="first"), desk.record(EntryMade(amount=5)))
+        await looking.wait()
+        # Memory holds nothing of the account now, and the database what stood there before.
+        behind = asyncio.create_task(bench.take(desk.record(EntryMade(amount=6))))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await runner._database.run(lambda: None)
+        go_on.set()
+        await behind
+        await bench.stored()
+
+        assert await bench.query("SELECT balance, entries, version FROM ledger_account") == [(11, 2, 3)]
+
+    on_bench(scene)
+
+
 @pytest.mark.parametrize("settings", [{"park_hours": 1}])
 def test_an_input_is_given_up_when_it_waited_long_enough_itself_not_when_one_before_it_did(on_bench: Bench) -> None:
     async def scene(bench: Workbench) -> None:
