@@ -28,7 +28,7 @@ lint: $(READY) ## ruff, mypy and the import contracts
 
 bench: $(READY) ## measure; prints figures
 	@$(PYTHON) -m tests.benchmarks.run $(ARGS)
-	@if [ -z "$(ARGS)" ]; then $(PYTHON) -m tests.benchmarks.gateway; fi
+	@if [ -z "$(ARGS)" ]; then $(PYTHON) -m tests.benchmarks.gateway; $(PYTHON) -m tests.benchmarks.policy_simulate; fi
 
 faults: $(READY) ## the fault tests alone, at full size: kills, pauses, broken kits
 	@KOUAN_TEST_REFERRALS=$${KOUAN_TEST_REFERRALS:-5000} $(PYTHON) -m pytest tests/faults $(ARGS)

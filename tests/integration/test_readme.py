@@ -29,6 +29,7 @@ EXPECTED = {
     '"$KOUAN_GATEWAY/cases/': "In joint screening",
     '"$KOUAN_GATEWAY/feed': "referral.registered.v1",
     "topics plan": "nothing to do",
+    "policy explain R-FIRST-0001": "score",
     "rebuild screening": "equals what its topic",
 }
 """What a command has to print, by what it holds; the longest that fits counts. What others do takes its time."""

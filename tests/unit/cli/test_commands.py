@@ -20,7 +20,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert [name for name in HEAVY if name in loaded] == []
 
 
-@pytest.mark.parametrize("command", ["topics", "schemas", "publish", "case", "gateway", "worker"])
+@pytest.mark.parametrize("command", ["topics", "schemas", "publish", "case", "gateway", "policy", "worker"])
 def test_every_command_explains_itself_in_both_languages(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0
