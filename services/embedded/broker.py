@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
@@ -18,6 +19,10 @@ Origin = Literal["environment", "docker", "java"]
 Say = Callable[[str], None]
 
 POM = Path(__file__).with_name("pom.xml")
+
+_PORTS = range(15_000, 32_000)
+_CHANCE = random.SystemRandom()
+"""Ports are drawn, so that two who ask at the same time hardly ever get the same; not by a generator that tests seed."""
 
 HEAP = "-Xms256m -Xmx512m"
 JVM_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true"
@@ -99,12 +104,21 @@ def kafka_version() -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different TCP ports of the loopback interface that nobody listens on at this moment."""
+    """Different TCP ports of the loopback interface that nobody listens on at this moment.
+
+    They lie below those that the system gives to outgoing connections, one of which might take a port between now and
+    the moment at which somebody listens on it.
+    """
+    found: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(closing(socket.socket())) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for port in _CHANCE.sample(_PORTS, len(_PORTS)):
+            if len(found) == count:
+                break
+            each = stack.enter_context(closing(socket.socket()))
+            with suppress(OSError):
+                each.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def answers(bootstrap_servers: str, seconds: float = 5.0) -> bool:
