@@ -22,7 +22,7 @@ POM = Path(__file__).with_name("pom.xml")
 
 _PORTS = range(15_000, 32_000)
 _CHANCE = random.SystemRandom()
-"""Ports are drawn, so that two who ask at the same time hardly ever get the same; not by a generator that tests seed."""
+"""Ports are drawn, so that two who ask at once hardly ever get the same; not by a generator that tests seed."""
 
 HEAP = "-Xms256m -Xmx512m"
 JVM_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true"
