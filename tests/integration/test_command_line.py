@@ -25,6 +25,12 @@ from topics.plan import Plan, RefusedError, apply, plan, read_cluster
 pytestmark = pytest.mark.broker
 
 
+@pytest.fixture(autouse=True)
+def _own_journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test published must not count as published in another."""
+    monkeypatch.setenv("KOUAN_PUBLISH_JOURNALS", str(tmp_path / "journals"))
+
+
 @pytest.fixture
 def admin(kafka: str) -> Iterator[KafkaAdminClient]:
     with closing(KafkaAdminClient(bootstrap_servers=kafka.split(","))) as client:
