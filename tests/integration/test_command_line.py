@@ -172,7 +172,7 @@ def test_publishing_onto_a_cluster_without_the_topic_says_to_apply_first(
         one.model_copy(update={"events": frozenset({"referral.submitted.v1"})}) if one.kind == "input" else one
         for one in own.topics.values()
     )
-    monkeypatch.setattr("topics.definition.load_catalogue", lambda: other)
+    monkeypatch.setattr("services.client.rows.load_catalogue", lambda: other)
     file = tmp_path / "events.jsonl"
     file.write_bytes(b"".join(lines(submitted(source="//bank/exim-nmg"))))
     result = kouan(kafka, "publish", str(file))
