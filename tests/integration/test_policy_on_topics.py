@@ -22,7 +22,7 @@ from schemas.envelope import Event
 from schemas.reference import CHINA_TIME
 from services.cli import app
 from services.screening.policy import load_policies
-from tests.support.brokers import unique
+from tests.support.brokers import interruptible, unique
 from tests.unit.screening import builders as told
 from tests.unit.screening.recorded import DRAFT, amended, registered, scored, with_draft
 
@@ -93,7 +93,9 @@ def shadow(servers: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A shadow that has begun to wait for referrals."""
     arguments = ["policy", "shadow", DRAFT, "--json", "--folder", str(folder), "-b", servers]
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "services.cli", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        interruptible(sys.executable, "-u", "-m", "services.cli", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             assert process.stderr is not None

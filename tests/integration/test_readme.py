@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.brokers import broker_is_named
+from tests.support.brokers import broker_is_named, interruptible
 
 ROOT = Path(__file__).parents[2]
 KOUAN = Path(sys.executable).with_name("kouan")
@@ -86,7 +86,7 @@ def up(checkout: Path) -> Iterator[dict[str, str]]:
     log = checkout / "up.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [checkout / ".venv/bin/kouan", "up"], cwd=checkout, stdout=output, stderr=subprocess.STDOUT
+            interruptible(checkout / ".venv/bin/kouan", "up"), cwd=checkout, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         deadline = time.monotonic() + SECONDS

@@ -52,6 +52,11 @@ def jar_cache() -> Path:
     return Path(__file__).parents[2] / ".kouan" / "cache"
 
 
+def interruptible(*command: str | Path) -> list[str]:
+    """A command that Ctrl-C (SIGINT) ends, also where the tests themselves run in the background and ignore it."""
+    return ["env", "--default-signal=INT", *map(str, command)]
+
+
 def unique(name: str) -> str:
     """`name` with an ending that no other test and no other run uses: for topics, groups and transactional ids."""
     return f"{name}-{uuid.uuid4().hex[:12]}"

@@ -137,7 +137,7 @@ def event(id: str | None = None, **changed: Any) -> dict[str, Any]:
 
 
 def ids_on(servers: str, topic: str) -> list[str]:
-    """The ids of all events on a topic, repeats included, in no order."""
+    """The ids of all events on a topic in binary mode, as the gateway writes them; repeats included, in no order."""
     consumer = Consumer(
         {"bootstrap.servers": servers, "group.id": uuid.uuid4().hex, "enable.auto.commit": False, "log_level": 0}
     )
@@ -152,7 +152,9 @@ def ids_on(servers: str, topic: str) -> list[str]:
                 for message in consumer.consume(min(1000, high - place), timeout=1.0):
                     assert message.error() is None, message.error()
                     place = (message.offset() or 0) + 1
-                    found.append(dict(message.headers() or [])["ce_id"].decode())
+                    # Other tests' records in structured mode have none.
+                    id = dict(message.headers() or []).get("ce_id")
+                    found += [] if id is None else [id.decode()]
         return found
     finally:
         consumer.close()
