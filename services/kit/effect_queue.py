@@ -113,6 +113,9 @@ class EffectQueue:
 
     async def poll(self) -> None:
         """Effects in the database whose next attempt is due: left by a former owner, postponed, or too many at once."""
+        if not self.due:
+            # The batch that was just stored took the room: what was leased now would wait for its lease to end.
+            return
         now = self._clock.now_ms()
         rows = await self._database.run(self._store.effects_due, list(self._tasks), now, _AT_ONCE)
         attempts = [
