@@ -21,7 +21,8 @@ from topics.definition import load_catalogue
 from topics.plan import apply, plan, read_cluster
 
 ALL_SERVICES = tuple(SERVICES)
-STILL_SECONDS = 60.0
+STILL_SECONDS = 150.0
+"""Longer than an effect's lease, after which an attempt that was lost is made again."""
 PROGRESS_SECONDS = 120.0
 
 
