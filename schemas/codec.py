@@ -265,6 +265,11 @@ def to_structured(event: Event[Payload]) -> dict[str, Any]:
         ValueError: the payload is not one of the event's type.
     """
     _same_type(event)
+    return {**attributes_of(event), "data": event.data.model_dump(mode="json", exclude_none=True)}
+
+
+def attributes_of(event: Event[Any]) -> dict[str, str]:
+    """All that structured mode says of an event beside its data; what the event does not have is left out."""
     attributes = {
         "specversion": "1.0",
         "id": event.id,
@@ -277,8 +282,7 @@ def to_structured(event: Event[Payload]) -> dict[str, Any]:
         "causationid": event.causation_id,
         "traceparent": event.traceparent,
     }
-    body = event.data.model_dump(mode="json", exclude_none=True)
-    return {**{name: text for name, text in attributes.items() if text is not None}, "data": body}
+    return {name: text for name, text in attributes.items() if text is not None}
 
 
 def _same_type(event: Event[Payload]) -> None:

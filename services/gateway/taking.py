@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, bindparam, text
 
-from schemas.envelope import Event
+from schemas.codec import attributes_of
 from services.client.receiving import Received
 from services.gateway.access import (
     LEFT_OUT,
@@ -155,23 +155,7 @@ def structured(received: Received) -> str:
     value = received.value.replace(b"\r", b" ").replace(b"\n", b" ")
     if (named.get("content-type") or b"").startswith(b"application/cloudevents"):
         return value.decode()
-    return orjson.dumps({**_attributes(received.event), "data": orjson.Fragment(value)}).decode()
-
-
-def _attributes(event: Event[Any]) -> dict[str, str]:
-    attributes = {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "time": event.time.isoformat(),
-        "subject": event.subject,
-        "datacontenttype": "application/json",
-        "correlationid": event.correlation_id,
-        "causationid": event.causation_id,
-        "traceparent": event.traceparent,
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
+    return orjson.dumps({**attributes_of(received.event), "data": orjson.Fragment(value)}).decode()
 
 
 def _of_directory(catalogue: Catalogue) -> list[str]:
