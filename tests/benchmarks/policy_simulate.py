@@ -33,9 +33,9 @@ from schemas.envelope import Event, Payload
 from schemas.loading import load_contracts
 from schemas.reference import CHINA_TIME, china_date
 from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered
-from schemas.screening import ScreeningScored
 from schemas.values import CooperationMode, FinancingNeed, Industry, KeyArea, Ownership, SizeClass
 from services.embedded.kafka import find_or_start
+from services.screening.domain.outlook import scored
 from services.screening.policy import POLICIES, Policies, load_policies
 from topics.definition import load_catalogue
 from topics.plan import apply, plan, read_cluster
@@ -106,20 +106,7 @@ def _referral(chance: random.Random, number: int) -> Referral:
 
 def _scored(id: str, referral: Referral, revision: int, at: datetime, policies: Policies) -> Event[Any]:
     scoring = policies.in_force(china_date(at)).score(referral)
-    payload = ScreeningScored(
-        referral_id=id,
-        revision=revision,
-        lane=referral.lane,
-        policy_version=scoring.version,
-        policy_digest=scoring.digest,
-        policy_effective_from=scoring.effective_from,
-        score=scoring.score,
-        hard_stops=tuple(stop.code for stop in scoring.hard_stops),
-        key_areas=scoring.key_areas,
-        key_area_claimed=referral.key_area,
-        rules=scoring.rules,
-        scored_at=at,
-    )
+    payload = scored(scoring, referral, id, revision, at)
     return _event(id, payload, at, "//kouan/screening")
 
 

@@ -27,7 +27,6 @@ from schemas.screening import (
     ScreeningOpened,
     ScreeningOpinionRecorded,
     ScreeningReleased,
-    ScreeningScored,
     ScreeningShortlisted,
     ScreeningWithdrawn,
     Verdict,
@@ -35,7 +34,7 @@ from schemas.screening import (
 from schemas.values import Lane, Side, side_of
 from services.kit.door import Deadline, Early, Invalid
 from services.screening.domain.case import CLOSED, DECISION, Case, Opinion, Status
-from services.screening.domain.outlook import HardStop, Outlook, Scoring
+from services.screening.domain.outlook import HardStop, Outlook, Scoring, scored
 from services.screening.domain.refusals import refuse
 
 WORKING_DAYS: Final[Mapping[Lane, int]] = {Lane.ORDINARY: 10, Lane.RESUMPTION: 5}
@@ -200,20 +199,7 @@ def _score(
     event: Event[ReferralRegistered] | Event[ReferralAmended], referral: Referral, revision: int, outlook: Outlook
 ) -> Iterator[Payload]:
     scoring = outlook.score(referral, china_date(event.time))
-    yield ScreeningScored(
-        referral_id=event.subject,
-        revision=revision,
-        lane=referral.lane,
-        policy_version=scoring.version,
-        policy_digest=scoring.digest,
-        policy_effective_from=scoring.effective_from,
-        score=scoring.score,
-        hard_stops=tuple(stop.code for stop in scoring.hard_stops),
-        key_areas=scoring.key_areas,
-        key_area_claimed=referral.key_area,
-        rules=scoring.rules,
-        scored_at=event.time,
-    )
+    yield scored(scoring, referral, event.subject, revision, event.time)
     if scoring.hard_stops:
         yield _decline_stopped(scoring, event.subject, event.time)
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from schemas.referral import Referral
-from schemas.screening import RuleResult
+from schemas.screening import RuleResult, ScreeningScored
 from schemas.values import KeyArea, Side
 
 
@@ -31,6 +31,24 @@ class Scoring:
     hard_stops: tuple[HardStop, ...]
     key_areas: tuple[KeyArea, ...]
     rules: tuple[RuleResult, ...]
+
+
+def scored(scoring: Scoring, referral: Referral, referral_id: str, revision: int, at: datetime) -> ScreeningScored:
+    """The score of one revision of a referral as it goes on record; `at` is when that was registered or amended."""
+    return ScreeningScored(
+        referral_id=referral_id,
+        revision=revision,
+        lane=referral.lane,
+        policy_version=scoring.version,
+        policy_digest=scoring.digest,
+        policy_effective_from=scoring.effective_from,
+        score=scoring.score,
+        hard_stops=tuple([stop.code for stop in scoring.hard_stops]),
+        key_areas=scoring.key_areas,
+        key_area_claimed=referral.key_area,
+        rules=scoring.rules,
+        scored_at=at,
+    )
 
 
 class WorkingDays(Protocol):

@@ -12,8 +12,8 @@ from hypothesis import strategies as some
 from schemas.envelope import Event
 from schemas.reference import china_date
 from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered
-from schemas.screening import ScreeningScored
 from schemas.values import COUNTRIES, Currency, FinancingNeed, Industry, KeyArea, Lane, Ownership, SizeClass
+from services.screening.domain.outlook import scored as score_payload
 from services.screening.policy import POLICIES, Policies
 from tests.unit.screening.builders import OPENED
 
@@ -43,20 +43,7 @@ def scored(policies: Policies, event: Event[Any], **changes: Any) -> Event[Any]:
     """The score that screening puts on record for a registration or an amendment."""
     referral, revision = event.data.referral, getattr(event.data, "revision", 1)
     scoring = policies.in_force(china_date(event.time)).score(referral)
-    payload = ScreeningScored(
-        referral_id=event.subject,
-        revision=revision,
-        lane=referral.lane,
-        policy_version=scoring.version,
-        policy_digest=scoring.digest,
-        policy_effective_from=scoring.effective_from,
-        score=scoring.score,
-        hard_stops=tuple(stop.code for stop in scoring.hard_stops),
-        key_areas=scoring.key_areas,
-        key_area_claimed=referral.key_area,
-        rules=scoring.rules,
-        scored_at=event.time,
-    ).model_copy(update=changes)
+    payload = score_payload(scoring, referral, event.subject, revision, event.time).model_copy(update=changes)
     return Event(
         f"{event.id}/scored", "//kouan/screening", payload.TYPE, event.time, event.subject, payload, event.subject
     )
