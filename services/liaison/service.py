@@ -16,83 +16,22 @@ from schemas.liaison import (
     NoticeQueued,
     NoticeRefused,
 )
-from schemas.loan import (
-    LoanApproved,
-    LoanDeclined,
-    LoanDisbursed,
-    LoanExtended,
-    LoanOverdue,
-    LoanRefused,
-    LoanSettled,
-    LoanWrittenOff,
-)
 from schemas.reference import Directory
-from schemas.referral import (
-    DuplicateFound,
-    ReferralAmended,
-    ReferralRegistered,
-    ReferralRejected,
-    ReferralWithdrawn,
-)
-from schemas.risk import (
-    RiskLimitBreached,
-    RiskRefused,
-    RiskWarningCleared,
-    RiskWarningRaised,
-    RiskWarningRaisedFurther,
-)
-from schemas.screening import (
-    ScreeningDeclined,
-    ScreeningExpired,
-    ScreeningHeld,
-    ScreeningOpened,
-    ScreeningRefused,
-    ScreeningReleased,
-    ScreeningShortlisted,
-)
+from schemas.referral import ReferralRegistered
 from services.kit.door import Aggregate, Effect, Service
 from services.kit.working_days import WorkingDays
 from services.liaison.domain.context import Texts
 from services.liaison.domain.follow_up import decide_acknowledgement, decide_overdue, decide_sent
+from services.liaison.domain.routing import RULES
 from services.liaison.domain.state import File, deadlines, evolve
-from services.liaison.domain.telling import (
-    decide_case,
-    decide_hold_refusal,
-    decide_refusal,
-    decide_registration,
-    decide_risk,
-    decide_unregistered,
-)
+from services.liaison.domain.telling import decide_registration, decide_told
 from services.liaison.mail import Mailer, MailSettings
 from services.liaison.store import LiaisonFile
 from services.liaison.texts import Renderer
 
 _ROUTES: Final[Mapping[type[Payload], Callable[..., Any]]] = {
+    **{rule.event: decide_told for rule in RULES},
     ReferralRegistered: decide_registration,
-    ReferralRejected: decide_unregistered,
-    DuplicateFound: decide_unregistered,
-    ReferralAmended: decide_case,
-    ReferralWithdrawn: decide_case,
-    ScreeningOpened: decide_case,
-    ScreeningShortlisted: decide_case,
-    ScreeningDeclined: decide_case,
-    ScreeningExpired: decide_case,
-    ScreeningHeld: decide_case,
-    ScreeningReleased: decide_case,
-    ScreeningRefused: decide_refusal,
-    LoanApproved: decide_case,
-    LoanDeclined: decide_case,
-    LoanDisbursed: decide_case,
-    LoanOverdue: decide_case,
-    LoanExtended: decide_case,
-    LoanSettled: decide_case,
-    LoanWrittenOff: decide_case,
-    LoanRefused: decide_refusal,
-    RiskWarningRaised: decide_risk,
-    RiskWarningRaisedFurther: decide_risk,
-    RiskWarningCleared: decide_risk,
-    RiskLimitBreached: decide_risk,
-    RiskRefused: decide_hold_refusal,
     NoticeAcknowledgementSubmitted: decide_acknowledgement,
 }
 

@@ -13,8 +13,8 @@ from schemas.liaison import EscalationCode, NoticeEscalated
 from schemas.values import Lane
 from services.kit.door import Deadline, EffectResult
 from services.liaison.domain.context import LiaisonContext, Pair
-from services.liaison.domain.description import Line, facts_from, same, zone_name
 from services.liaison.domain.labels import TITLES, label, listed, written_deadline
+from services.liaison.domain.lines import Line, facts_from, same, zone_name
 from services.liaison.domain.notices import Draft, queued, unit_name, unreachable
 from services.liaison.domain.recipients import Address, Place, Unit, headquarters, resolve
 from services.liaison.domain.state import CaseFacts, File, OpenNotice, waiting_for
@@ -89,7 +89,7 @@ def _hand_up(
         occurred_at=event.time,
         template=code.value,
         texts=context.render(code.value, _values(state.facts, event.subject, code.value, persons=listed(names))),
-        facts=facts_from(list(_lines(state.facts, event, first, names, context))),
+        facts=facts_from(_lines(state.facts, event, first, names, context)),
         level=1,
     )
     yield from queued(draft, leaders)

@@ -26,7 +26,7 @@ class Unit(StrEnum):
     COMMERCE_HQ = "commerce_hq"
     BANK_HQ = "bank_hq"
     PARTY = "party"
-    """Whoever referred or reported: the place that the source of it names."""
+    """Whoever referred, reported or is asked for something: the places that their sources name."""
 
 
 class Address(NamedTuple):
@@ -39,17 +39,17 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something happened, as far as it is known; `party` is the CloudEvents source of who asked for it."""
+    """Where something happened, as far as it is known; `parties` are CloudEvents sources of those whom it concerns."""
 
     zone: str | None = None
     province: str | None = None
     branches: tuple[str, ...] = ()
-    party: str = ""
+    parties: tuple[str, ...] = ()
 
 
-def place_of_case(case: CaseFacts, party: str | None = None) -> Place:
+def place_of_case(case: CaseFacts, *parties: str) -> Place:
     """The place of a case: what registration said."""
-    return Place(case.zone, case.province, (case.branch,), party if party is not None else case.source)
+    return Place(case.zone, case.province, (case.branch,), parties)
 
 
 def place_of_zone(zone: str | None, on: datetime, directory: Directory) -> Place:
@@ -98,7 +98,7 @@ def _addresses(unit: Unit, place: Place) -> list[tuple[Address, ...]]:
         case Unit.BANK_HQ:
             return [(bank_hq,)]
         case Unit.PARTY:
-            return [(_address_of_party(place.party),)]
+            return [(_address_of_party(party),) for party in place.parties]
 
 
 def _address_of_party(source: str) -> Address:
