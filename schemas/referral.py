@@ -11,10 +11,13 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import AwareDatetime, Field, JsonValue
 
+from schemas.consent import CONSENT_EXAMPLE, Consent, ConsentScope
+from schemas.document import DOCUMENT_EXAMPLE, Document
 from schemas.envelope import Model, Payload
 from schemas.faults import Fault
 from schemas.values import (
     BranchCode,
+    ChainId,
     CooperationMode,
     CountryCode,
     CreditCode,
@@ -26,9 +29,11 @@ from schemas.values import (
     LongText,
     Money,
     Ownership,
+    PlanId,
     ProvinceCode,
     ReasonCode,
     ReferralId,
+    Sha256,
     ShortText,
     Side,
     SizeClass,
@@ -98,6 +103,12 @@ class Enterprise(Model):
         examples=[3100],
         json_schema_extra=unit("10 000 CNY"),
     )
+    legal_person_digest: Sha256 | None = Field(
+        default=None,
+        description="HMAC-SHA-256 of the legal person's identity number, computed by the referrer with the key that "
+        "the headquarters gave out for it; never the number, nor its plain hash, which can be guessed",
+        examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"],
+    )
 
 
 class Project(Model):
@@ -108,6 +119,33 @@ class Project(Model):
         description="Total investment planned", examples=[{"amount": "36000000.00", "currency": "CNY"}]
     )
     starts_on: Day | None = Field(default=None, description="Planned start of works", examples=["2020-06-01"])
+
+
+class ChainRole(StrEnum):
+    """Where an enterprise stands in its supply chain."""
+
+    UPSTREAM = "upstream"
+    CORE = "core"
+    DOWNSTREAM = "downstream"
+
+
+class ChainLink(Model):
+    """The place of a referral in a supply chain whose enterprises unblock each other."""
+
+    chain_id: ChainId = Field(description="Id of the chain, the same in all its referrals", examples=["MZL-TIMBER-1"])
+    role: ChainRole = Field(description="Where the enterprise stands in the chain", examples=["upstream"])
+    key_link: bool = Field(
+        default=False, description="Whether the others stand still without this enterprise", examples=[True]
+    )
+
+
+class OutboundDirection(StrEnum):
+    """How the rules on outbound investment class what the money goes into (国办发〔2017〕74号)."""
+
+    ENCOURAGED = "encouraged"
+    ORDINARY = "ordinary"
+    RESTRICTED = "restricted"
+    PROHIBITED = "prohibited"
 
 
 class Referral(Model):
@@ -152,6 +190,39 @@ class Referral(Model):
         description="What the financing achieves, in the referrer's words, without personal data",
         examples=["采购进口原木，恢复生产线运转。"],
     )
+    site: ShortText | None = Field(
+        default=None,
+        description="Address of the works that the money is for, from the county down",
+        examples=["满洲里市互贸区华埠大街 18 号"],
+    )
+    direction: OutboundDirection | None = Field(
+        default=None,
+        description="Class of an outbound investment; needed if and only if the need is outbound_investment",
+        examples=["encouraged"],
+    )
+    outbound_approval: ShortText | None = Field(
+        default=None,
+        description="Reference of the approval of an outbound investment in a restricted direction",
+        examples=["商境外投资证第N1500202000001号"],
+    )
+    zone_plan: PlanId | None = Field(
+        default=None,
+        description="Id of the zone plan: the one recommended, or the one whose portfolio the project is from",
+        examples=["HC-2020-01"],
+    )
+    chain: ChainLink | None = Field(
+        default=None,
+        description="Place in a supply chain whose enterprises unblock each other",
+        examples=[{"chain_id": "MZL-TIMBER-1", "role": "upstream", "key_link": True}],
+    )
+    repairs: ReferralId | None = Field(
+        default=None,
+        description="Id of the earlier referral, over by now, whose failure this one repairs",
+        examples=["MZL-2020-0042"],
+    )
+    documents: Annotated[tuple[Document, ...], Field(max_length=50)] = Field(
+        default=(), description="Documents that belong to it, as references", examples=[[DOCUMENT_EXAMPLE]]
+    )
 
 
 # --- inputs -----------------------------------------------------------------------------------------------------------
@@ -163,6 +234,11 @@ class ReferralSubmitted(Payload):
     TYPE: ClassVar[str] = "referral.submitted.v1"
 
     referral: Referral = Field(description="The whole referral", examples=[REFERRAL_EXAMPLE])
+    consent: Consent | None = Field(
+        default=None,
+        description="The enterprise's consent to share its data; without one that covers both sides the referral waits",
+        examples=[CONSENT_EXAMPLE],
+    )
 
 
 class AmendmentSubmitted(Payload):
@@ -192,42 +268,6 @@ class WithdrawalSubmitted(Payload):
 
     code: WithdrawalCode = Field(description="Coded reason", examples=["financed_elsewhere"])
     reason: LongText = Field(description="The reason in words", examples=["企业已从其他银行获得贷款。"])
-
-
-class ConsentScope(StrEnum):
-    """With whom the enterprise's data may be shared."""
-
-    COMMERCE = "commerce"
-    BANK = "bank"
-    PARTNER = "partner"
-
-
-class ConsentGiven(Payload):
-    """The enterprise agreed that its data are shared; recorded by the referring side."""
-
-    TYPE: ClassVar[str] = "referral.consent_given.v1"
-
-    scopes: Annotated[tuple[ConsentScope, ...], Field(min_length=1, max_length=3)] = Field(
-        description="With whom the data may be shared", examples=[["commerce", "bank"]]
-    )
-    given_on: Day = Field(description="Day on which the enterprise agreed", examples=["2020-04-01"])
-    evidence: ShortText = Field(
-        description="Reference of the signed document in the referrer's files", examples=["MZL-SQ-2020-0117"]
-    )
-
-
-class ConsentRevoked(Payload):
-    """The enterprise took its agreement back."""
-
-    TYPE: ClassVar[str] = "referral.consent_revoked.v1"
-
-    scopes: Annotated[tuple[ConsentScope, ...], Field(min_length=1, max_length=3)] = Field(
-        description="With whom the data may no longer be shared", examples=[["partner"]]
-    )
-    revoked_on: Day = Field(description="Day on which the enterprise revoked", examples=["2020-05-06"])
-    evidence: ShortText = Field(
-        description="Reference of the signed document in the referrer's files", examples=["MZL-CX-2020-0009"]
-    )
 
 
 # --- outputs ----------------------------------------------------------------------------------------------------------
@@ -261,6 +301,14 @@ class ReferralRegistered(Payload):
     directory_versions: tuple[str, ...] = Field(
         description="Directory entries (kind/code@valid-from) that the referral was checked against",
         examples=[["zone/manzhouli@2020-01-01", "branch/exim-nmg@2020-01-01"]],
+    )
+    consent_scopes: tuple[ConsentScope, ...] = Field(
+        default=(),
+        description="With whom the enterprise's data may be shared; empty where no enterprise is named",
+        examples=[["commerce", "bank"]],
+    )
+    consent: Consent | None = Field(
+        default=None, description="The consent that came with the referral", examples=[CONSENT_EXAMPLE]
     )
 
 
@@ -337,23 +385,6 @@ class ReferralWithdrawn(Payload):
     reason: LongText = Field(description="The reason in words", examples=["企业已从其他银行获得贷款。"])
     withdrawn_at: AwareDatetime = Field(
         description="Time of the withdrawal, with offset", examples=["2020-04-10T16:00:00+08:00"]
-    )
-
-
-class ConsentRecorded(Payload):
-    """What the enterprise's consent covers now, after it was given or revoked."""
-
-    TYPE: ClassVar[str] = "referral.consent_recorded.v1"
-
-    scopes: tuple[ConsentScope, ...] = Field(
-        description="With whom the data may be shared from now on; empty if with nobody",
-        examples=[["commerce", "bank"]],
-    )
-    evidence: ShortText = Field(
-        description="Reference of the signed document in the referrer's files", examples=["MZL-SQ-2020-0117"]
-    )
-    recorded_at: AwareDatetime = Field(
-        description="Time of the report, with offset", examples=["2020-04-01T09:31:00+08:00"]
     )
 
 

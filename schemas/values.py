@@ -38,6 +38,18 @@ REFERRAL_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 ReferralId = Annotated[str, StringConstraints(pattern=REFERRAL_ID_PATTERN)]
 """Id of a referral and of the case that follows from it; chosen by the recommending party, unique for ever."""
 
+PlanId = Annotated[str, StringConstraints(pattern=REFERRAL_ID_PATTERN)]
+"""Id of a zone plan, a work plan, a matchmaking wish or a bulletin; chosen by who submits it, unique for ever."""
+
+AdviceId = Annotated[str, StringConstraints(pattern=REFERRAL_ID_PATTERN)]
+"""Id of a question to the bank and of all that follows from it; chosen by who asks, unique for ever."""
+
+ChainId = Annotated[str, StringConstraints(pattern=REFERRAL_ID_PATTERN)]
+"""Id of a supply chain whose enterprises are referred case by case; the parties that refer them agree on it."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A digest of 256 bits in lower-case hexadecimal."""
+
 PersonId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Id of a liaison person in the directory; never a name, number or address."""
 

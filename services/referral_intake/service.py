@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from schemas.consent import ConsentGiven, ConsentRecorded, ConsentRevoked
 from schemas.reference import Directory
 from schemas.referral import (
     AmendmentSubmitted,
-    ConsentGiven,
-    ConsentRecorded,
-    ConsentRevoked,
     DuplicateFound,
     ReferralAmended,
     ReferralRegistered,

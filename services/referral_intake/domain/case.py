@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from schemas.consent import ConsentRecorded, ConsentScope
 from schemas.referral import (
-    ConsentRecorded,
-    ConsentScope,
     DuplicateFound,
     Referral,
     ReferralAmended,

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from schemas.consent import ConsentGiven, ConsentRecorded, ConsentRevoked, ConsentScope
 from schemas.envelope import Event, Payload
 from schemas.reference import Directory, china_date
 from schemas.referral import (
     AmendmentSubmitted,
-    ConsentGiven,
-    ConsentRecorded,
-    ConsentRevoked,
-    ConsentScope,
     DuplicateFound,
     Referral,
     ReferralAmended,

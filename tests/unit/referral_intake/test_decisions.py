@@ -10,13 +10,11 @@ import orjson
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from schemas.consent import ConsentGiven, ConsentRecorded, ConsentRevoked
 from schemas.envelope import Payload
 from schemas.faults import faults_of
 from schemas.referral import (
     AmendmentSubmitted,
-    ConsentGiven,
-    ConsentRecorded,
-    ConsentRevoked,
     DuplicateFound,
     DuplicateRule,
     Referral,
