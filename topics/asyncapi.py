@@ -6,7 +6,6 @@ Built from the catalogue's files, the contracts and their examples alone, so tha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -28,11 +27,9 @@ from topics.definition import (
     covers,
 )
 from topics.plan import configs_of
+from topics.titles import TITLES, chinese_titles, first_sentence
 
 Document = dict[str, Any]
-
-TITLES: Final = Path(__file__).with_name("event_titles.yaml")
-"""Chinese names of events, by type without version."""
 
 VERSION: Final = "1.0.0"
 """Of the document: the first number rises when an event's version is withdrawn, the second when one is added."""
@@ -109,7 +106,7 @@ class _Plain(yaml.SafeDumper):
 
 def _titles(catalogue: Catalogue, contracts: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     catalogue.check_types(contracts)
-    chinese: dict[str, str] = yaml.safe_load(TITLES.read_text(encoding="utf-8"))
+    chinese = chinese_titles()
     stems = {kind: kind.rpartition(".")[0] for kind in contracts}
     flaws = [
         Flaw(TITLES.name, stem, "has no Chinese title here") for stem in sorted(set(stems.values()) - chinese.keys())
@@ -117,12 +114,10 @@ def _titles(catalogue: Catalogue, contracts: Mapping[str, Any]) -> dict[str, dic
     flaws += [Flaw(TITLES.name, stem, "is no event") for stem in sorted(chinese.keys() - set(stems.values()))]
     if flaws:
         raise CatalogueError(flaws)
-    return {kind: {"zh": chinese[stem], "en": _first_sentence(contracts[kind])} for kind, stem in stems.items()}
-
-
-def _first_sentence(contract: Mapping[str, Any]) -> str:
-    text = " ".join(str(contract["description"]).split())
-    return text.partition(". ")[0].rstrip(".")
+    return {
+        kind: {"zh": chinese[stem], "en": first_sentence(str(contracts[kind]["description"]))}
+        for kind, stem in stems.items()
+    }
 
 
 def _info() -> Document:
