@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 SERVICES: dict[str, str] = {
     "referral_intake": "services.referral_intake.service:build",
     "screening": "services.screening.service:build",
+    "cooperation": "services.cooperation.service:build",
     "loan_desk": "services.loan_desk.service:build",
     "risk_monitor": "services.risk_monitor.service:build",
     "liaison": "services.liaison.service:build",

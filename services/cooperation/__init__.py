@@ -1,0 +1,1 @@
+"""Cooperation: zone plans, work plans, advice, and how partners share a case."""

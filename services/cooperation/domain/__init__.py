@@ -1,0 +1,1 @@
+"""The rules of cooperation: pure, without I/O or clock."""

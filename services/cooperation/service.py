@@ -1,0 +1,52 @@
+"""Composition of cooperation: what it reads, who decides, where its state stands.
+
+One aggregate for each kind of key: plan ids, referral ids, advice ids.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from schemas.envelope import Event
+from schemas.reference import Directory
+from services.cooperation.domain.filing import Filed, Kinds
+from services.cooperation.domain.plan_decisions import ZONE_PLANS
+from services.cooperation.store import PlanRow
+from services.kit.door import Aggregate, Service
+from services.kit.working_days import WorkingDays
+
+
+class CooperationContext:
+    """What decisions look up: the calendar and the directory."""
+
+    def __init__(self, working_days: WorkingDays) -> None:
+        self.working_days = working_days
+        self.directory = Directory()
+
+    def learn(self, event: Event[Any]) -> None:
+        """Take in one event of a directory topic."""
+        self.directory.learn(event)
+
+
+def build() -> Service:
+    """Cooperation, ready for the kit. Raises OverridesError where the calendar's file has faults."""
+    working_days = WorkingDays()
+    kinds = Kinds(ZONE_PLANS)
+    return Service(
+        name="cooperation",
+        aggregates=(
+            Aggregate(
+                name="plan",
+                keyed_by=("plan_id",),
+                state=Filed,
+                table=PlanRow,
+                evolve=kinds.evolve,
+                records=kinds.records,
+                routes=kinds.routes,
+                deadlines=kinds.deadlines,
+                due=kinds.due,
+            ),
+        ),
+        context=lambda: CooperationContext(working_days),
+        migrations="services.cooperation.migrations",
+    )

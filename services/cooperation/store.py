@@ -1,0 +1,15 @@
+"""State tables of cooperation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.kit.columns import StateRow, json_column
+
+
+class PlanRow(StateRow, table=True):
+    """One file by plan id: the columns are the fields of `domain.filing.Filed`, of which one is filled."""
+
+    __tablename__ = "cooperation_plan"
+
+    zone_plan: dict[str, Any] | None = json_column(nullable=True)
