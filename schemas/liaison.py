@@ -7,7 +7,7 @@ topics (a zone by its code, an enterprise by its credit code). The file's key is
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
@@ -17,6 +17,7 @@ from schemas.values import (
     BranchCode,
     Lane,
     LongText,
+    PartnerCode,
     PersonId,
     ProvinceCode,
     ReasonCode,
@@ -94,28 +95,57 @@ class NoticeFileOpened(Payload):
     )
 
 
+_FILE: Final = Field(description="File it belongs to; also the record key", examples=["NMG-2020-000123"])
+_ABOUT_ID: Final = Field(
+    min_length=1,
+    max_length=256,
+    description="Id of the event it is about",
+    examples=["0171c6f0-7d6c-7b1e-8a52-3f1c2f6f0a11"],
+)
+_ABOUT_TYPE: Final = Field(
+    min_length=1,
+    max_length=100,
+    description="Type of the event it is about",
+    examples=["referral.registered.v1"],
+)
+_OCCURRED_AT: Final = Field(
+    description="When that happened, with offset; the date of the mail", examples=["2020-04-01T09:30:00+08:00"]
+)
+_SUBJECT_ZH: Final = Field(description="Subject line in Chinese", examples=["新登记案件：满洲里示例木业有限公司"])
+_SUBJECT_EN: Final = Field(
+    description="Subject line in English", examples=["New case registered: 满洲里示例木业有限公司"]
+)
+_TEXT_ZH: Final = Field(description="Text in Chinese", examples=["商务侧推荐的案件已登记，请双方联系人取得联系。"])
+_TEXT_EN: Final = Field(
+    description="Text in English",
+    examples=["A case recommended by the commerce side is registered; please get in touch with your counterpart."],
+)
+_FACTS: Final = Field(
+    max_length=30,
+    description="Facts beneath the text, in the order in which they are shown",
+    examples=[
+        [
+            {
+                "label_zh": "合作区",
+                "label_en": "Zone",
+                "value_zh": "满洲里边境经济合作区",
+                "value_en": "Manzhouli Border Economic Cooperation Zone",
+            }
+        ]
+    ],
+)
+
+
 class NoticeQueued(Payload):
     """A notice to one person is ready to be sent; it carries all that the mail needs."""
 
     TYPE = "notice.queued.v1"
 
     notice_id: NoticeId = Field(description="Id of the notice", examples=[_NOTICE_ID])
-    file: FileKey = Field(description="File it belongs to; also the record key", examples=["NMG-2020-000123"])
-    about_id: str = Field(
-        min_length=1,
-        max_length=256,
-        description="Id of the event it is about",
-        examples=["0171c6f0-7d6c-7b1e-8a52-3f1c2f6f0a11"],
-    )
-    about_type: str = Field(
-        min_length=1,
-        max_length=100,
-        description="Type of the event it is about",
-        examples=["referral.registered.v1"],
-    )
-    occurred_at: AwareDatetime = Field(
-        description="When that happened, with offset; the date of the mail", examples=["2020-04-01T09:30:00+08:00"]
-    )
+    file: FileKey = _FILE
+    about_id: str = _ABOUT_ID
+    about_type: str = _ABOUT_TYPE
+    occurred_at: AwareDatetime = _OCCURRED_AT
     template: ReasonCode = Field(description="Name of the text's template", examples=["case_registered"])
     level: int = Field(
         ge=0,
@@ -143,32 +173,62 @@ class NoticeQueued(Payload):
         description="True where that moment was counted without an official calendar of working days",
         examples=[False],
     )
-    subject_zh: ShortText = Field(
-        description="Subject line in Chinese", examples=["新登记案件：满洲里示例木业有限公司"]
+    subject_zh: ShortText = _SUBJECT_ZH
+    subject_en: ShortText = _SUBJECT_EN
+    text_zh: NoticeText = _TEXT_ZH
+    text_en: NoticeText = _TEXT_EN
+    facts: tuple[NoticeFact, ...] = _FACTS
+
+
+class PartnerNoticeQueued(Payload):
+    """A notice to a partner is ready to be sent. It carries no more of the enterprise than the invitation does."""
+
+    TYPE = "notice.partner_queued.v1"
+
+    notice_id: NoticeId = Field(description="Id of the notice", examples=[_NOTICE_ID])
+    file: FileKey = _FILE
+    about_id: str = _ABOUT_ID
+    about_type: str = _ABOUT_TYPE
+    occurred_at: AwareDatetime = _OCCURRED_AT
+    template: ReasonCode = Field(description="Name of the text's template", examples=["partner_invited"])
+    partner: PartnerCode = Field(description="Whom it goes to", examples=["frontier-guarantee"])
+    partner_entry: EntryKey = Field(
+        description="Version of the directory entry that was used",
+        examples=["partner/frontier-guarantee@2020-01-01"],
     )
-    subject_en: ShortText = Field(
-        description="Subject line in English", examples=["New case registered: 满洲里示例木业有限公司"]
+    name_zh: EntryName = Field(description="Name of the partner in Chinese", examples=["边境融资担保基金"])
+    name_en: EntryName = Field(description="Name of the partner in English", examples=["Frontier Guarantee Fund"])
+    email: EmailAddress = Field(description="Address it goes to", examples=["desk@guarantee.example"])
+    subject_zh: ShortText = _SUBJECT_ZH
+    subject_en: ShortText = _SUBJECT_EN
+    text_zh: NoticeText = _TEXT_ZH
+    text_en: NoticeText = _TEXT_EN
+    facts: tuple[NoticeFact, ...] = _FACTS
+
+
+class PartnerNoticeFailed(Payload):
+    """A partner was not reached: the directory has no address for it, or the mail was refused for good."""
+
+    TYPE = "notice.partner_failed.v1"
+
+    notice_id: NoticeId = Field(description="Id of the notice", examples=[_NOTICE_ID])
+    partner: PartnerCode = Field(description="Partner that should have been told", examples=["frontier-guarantee"])
+    code: ReasonCode = Field(
+        description="Coded reason: no_address, mail_refused or attempts_exhausted", examples=["no_address"]
     )
-    text_zh: NoticeText = Field(
-        description="Text in Chinese", examples=["商务侧推荐的案件已登记，请双方联系人取得联系。"]
+    zh: LongText = Field(
+        description="What is wrong and what to do, in Chinese",
+        examples=["名录中没有该合作机构的邮箱地址，请分行以其他方式告知。"],
     )
-    text_en: NoticeText = Field(
-        description="Text in English",
-        examples=["A case recommended by the commerce side is registered; please get in touch with your counterpart."],
+    en: LongText = Field(
+        description="What is wrong and what to do, in English",
+        examples=["The directory has no address of this partner; the branch should tell it by other means."],
     )
-    facts: tuple[NoticeFact, ...] = Field(
-        max_length=30,
-        description="Facts beneath the text, in the order in which they are shown",
-        examples=[
-            [
-                {
-                    "label_zh": "合作区",
-                    "label_en": "Zone",
-                    "value_zh": "满洲里边境经济合作区",
-                    "value_en": "Manzhouli Border Economic Cooperation Zone",
-                }
-            ]
-        ],
+    attempts: int = Field(
+        default=0, ge=0, description="How often sending was tried", examples=[0], json_schema_extra=unit("attempts")
+    )
+    answer: str = Field(
+        default="", max_length=500, description="What the mail server answered", examples=["550 no such mailbox"]
     )
 
 
