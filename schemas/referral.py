@@ -281,10 +281,15 @@ class DuplicateRule(StrEnum):
     SAME_ZONE_PLAN = "same_zone_plan"
 
 
-_SOURCE: Final = Field(
+SOURCE: Final = Field(
     description="CloudEvents source of the referring party's system", examples=["//commerce/15"], max_length=200
 )
-_SIDE: Final = Field(description="Referring side", examples=["commerce"])
+SIDE: Final = Field(description="Referring side", examples=["commerce"])
+CLAIMS: Final = Field(
+    default=(),
+    description="Digests of the matters that no other open case may be about, each after its scope's name",
+    examples=[["same_project:385f18d2ca1c5e0aa9eab04524a7045f"]],
+)
 
 
 class ReferralRegistered(Payload):
@@ -293,8 +298,8 @@ class ReferralRegistered(Payload):
     TYPE: ClassVar[str] = "referral.registered.v1"
 
     referral: Referral = Field(description="The whole referral", examples=[REFERRAL_EXAMPLE])
-    side: Side = _SIDE
-    source: str = _SOURCE
+    side: Side = SIDE
+    source: str = SOURCE
     registered_at: AwareDatetime = Field(
         description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
     )
@@ -309,6 +314,12 @@ class ReferralRegistered(Payload):
     )
     consent: Consent | None = Field(
         default=None, description="The consent that came with the referral", examples=[CONSENT_EXAMPLE]
+    )
+    claims: tuple[str, ...] = CLAIMS
+    not_classifiable: bool = Field(
+        default=False,
+        description="Whether the size class is only claimed: the industry has no row in the standard, or figures lack",
+        examples=[False],
     )
 
 
@@ -330,8 +341,8 @@ class ReferralRejected(Payload):
             ]
         ],
     )
-    side: Side = _SIDE
-    source: str = _SOURCE
+    side: Side = SIDE
+    source: str = SOURCE
     rejected_at: AwareDatetime = Field(
         description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
     )
@@ -343,9 +354,15 @@ class DuplicateFound(Payload):
     TYPE: ClassVar[str] = "referral.duplicate_found.v1"
 
     duplicate_of: ReferralId = Field(description="Id of the open case", examples=["MZL-2020-0042"])
-    rule: DuplicateRule = Field(description="Rule that found it", examples=["enterprise_need_zone"])
-    side: Side = _SIDE
-    source: str = _SOURCE
+    rule: DuplicateRule = Field(
+        description="Rule that found it; of a scope that operators added, the nearest",
+        examples=["enterprise_need_zone"],
+    )
+    scope: ReasonCode | None = Field(
+        default=None, description="Name of the configured scope that found it", examples=["any_open_case"]
+    )
+    side: Side = SIDE
+    source: str = SOURCE
     found_at: AwareDatetime = Field(
         description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
     )
@@ -374,10 +391,11 @@ class ReferralAmended(Payload):
         description="Directory entries (kind/code@valid-from) that the new body was checked against",
         examples=[["zone/manzhouli@2020-01-01", "branch/exim-nmg@2020-01-01"]],
     )
+    claims: tuple[str, ...] = CLAIMS
 
 
 class ReferralWithdrawn(Payload):
-    """The referral was taken back by the side that made it; its case ends."""
+    """The referral was taken back: by its side, for want of consent, or because a person found it to be a duplicate."""
 
     TYPE: ClassVar[str] = "referral.withdrawn.v1"
 
@@ -385,6 +403,14 @@ class ReferralWithdrawn(Payload):
     reason: LongText = Field(description="The reason in words", examples=["企业已从其他银行获得贷款。"])
     withdrawn_at: AwareDatetime = Field(
         description="Time of the withdrawal, with offset", examples=["2020-04-10T16:00:00+08:00"]
+    )
+    duplicate_of: ReferralId | None = Field(
+        default=None, description="The case that a person judged it to repeat", examples=["MZL-2020-0042"]
+    )
+    evidence: ShortText | None = Field(
+        default=None,
+        description="Reference of the signed document by which consent was revoked",
+        examples=["MZL-CX-2020-0009"],
     )
 
 
