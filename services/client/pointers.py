@@ -39,11 +39,11 @@ def kind_of(payload: type[Payload], steps: tuple[str, ...]) -> Kind | None:
 def place_named(payload: type[Payload], header: str) -> tuple[str, ...] | None:
     """The place that a column's header names, as JSON Pointer or with dots; None if there is none.
 
-    Where the whole payload is one object (`referral`), its name may be left out: `enterprise.credit_code`.
+    Where one object of the payload alone is required (`referral`), its name may be left out: `enterprise.credit_code`.
     """
     steps = steps_of(header) if header.startswith("/") else tuple(header.split("."))
-    only = list(_schema(payload).get("properties", ()))
-    ways = [steps, (only[0], *steps)] if len(only) == 1 else [steps]
+    needed = _schema(payload).get("required", ())
+    ways = [steps, (needed[0], *steps)] if len(needed) == 1 else [steps]
     return next((way for way in ways if kind_of(payload, way) is not None), None)
 
 
