@@ -47,7 +47,8 @@ class Title(_Strict):
 
 
 class File(_Strict):
-    """One file of a step. For CSV, `type` is the event type of every row and `under` the field its columns lie in."""
+    """One file of a step. For CSV, `type` is the event type of every row and `under` the field its columns lie in,
+    unless a column's name begins with a slash."""
 
     name: str
     type: str | None = None
@@ -194,9 +195,11 @@ def _event_of_row(row: Mapping[str, str], file: File) -> dict[str, Any]:
     event: dict[str, Any] = {name: cells.pop(name) for name in ("time", "source", "subject")}
     event["type"] = file.type or cells.pop("type")
     body: dict[str, Any] = {file.subject_as: event["subject"]} if file.subject_as else {}
+    under = [file.under] if file.under else []
     for path, text in cells.items():
-        _put(body, path.split("."), _cell(path.rpartition(".")[2], text))
-    event["data"] = {file.under: body} if file.under else body
+        way = path[1:].split(".") if path.startswith("/") else [*under, *path.split(".")]
+        _put(body, way, _cell(way[-1], text))
+    event["data"] = body
     return event
 
 
@@ -209,6 +212,8 @@ def _put(body: dict[str, Any], path: Sequence[str], value: Any) -> None:
 def _cell(name: str, text: str) -> Any:
     if name in _INTEGERS and text.isdecimal():
         return int(text)
+    if name == "scopes":
+        return text.split(";")
     if name == "reasons":
         return [dict(zip(("code", "text"), reason.split("|", 1), strict=False)) for reason in text.split(";")]
     return text

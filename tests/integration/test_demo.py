@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from schemas.codec import DecodeError, decode
+from schemas.consent import CONSENT_EXAMPLE
 from schemas.envelope import Event
 from schemas.loading import load_contracts
 from schemas.referral import REFERRAL_EXAMPLE
@@ -152,7 +153,10 @@ def referral(id: str) -> tuple[bytes, list[tuple[str, bytes]]]:
         "subject": id,
     }
     headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
-    return orjson.dumps({"referral": body}), [*headers, ("content-type", b"application/json")]
+    return orjson.dumps({"referral": body, "consent": CONSENT_EXAMPLE}), [
+        *headers,
+        ("content-type", b"application/json"),
+    ]
 
 
 def events_of(servers: str, topic: str, subject: str) -> list[Event[Any]]:

@@ -28,6 +28,12 @@ from topics.definition import load_catalogue
 
 DIRECTORY = Path(__file__).parents[2] / "deploy" / "reference" / "directory.jsonl"
 PARTITIONS = 4
+CONSENT: Mapping[str, Any] = {
+    "scopes": ["commerce", "bank"],
+    "given_by": "legal_representative",
+    "given_on": "2020-03-20",
+    "evidence": "SQ-0",
+}
 _NAMESPACE = UUID("6f3b8a52-6a0e-4d55-9a6c-3b1f0c7d2e41")
 
 
@@ -202,7 +208,15 @@ class _Writer:
             id = case.id
             while partition_for(id.encode()) != partition:
                 id += "d"
-            self.send(case.topic, source, "referral.submitted.v1", id, {"referral": body}, case.at(0), rank + 0.5)
+            self.send(
+                case.topic,
+                source,
+                "referral.submitted.v1",
+                id,
+                {"referral": body, "consent": CONSENT},
+                case.at(0),
+                rank + 0.5,
+            )
             self.expected.intake[id] = "duplicate"
             return
         _WRITERS["shortlisted"](case)
@@ -240,7 +254,7 @@ class _Writer:
             "purpose": f"第 {number} 号推荐的用途。",
         }
         if stopped:
-            body["country"] = "TV"
+            body |= {"country": "TV", "direction": "ordinary"}
         if path == "malformed":
             body["term_months"] = "a year"
         return body
@@ -354,14 +368,13 @@ class _Case:
 
     def submit(self, status: str) -> None:
         rank = float(self.number)
-        self.writer.send(
-            self.topic, self.source, "referral.submitted.v1", self.id, {"referral": self.body}, self.at(0), rank
-        )
+        body = {"referral": self.body, "consent": {**CONSENT, "evidence": f"SQ-{self.number}"}}
+        self.writer.send(self.topic, self.source, "referral.submitted.v1", self.id, body, self.at(0), rank)
         self.expected.intake[self.id] = status
         if self.number % 10 == 0 and status == "registered":
-            scopes = {"scopes": ["commerce", "bank"], "given_on": "2020-04-01", "evidence": f"SQ-{self.number}"}
+            wider = {"scopes": ["partner"], "given_on": "2020-04-01", "evidence": f"SQ-{self.number}-2"}
             self.writer.send(
-                self.topic, self.source, "referral.consent_given.v1", self.id, scopes, self.at(0.5), rank + 20
+                self.topic, self.source, "referral.consent_given.v1", self.id, wider, self.at(0.5), rank + 20
             )
 
     def give_opinion(

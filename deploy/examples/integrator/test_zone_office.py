@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -22,6 +22,8 @@ SAWMILL = Application(
     purpose="购置锯材加工设备，促进进口木材落地加工。",
     amount=Decimal("500"),
     months=36,
+    consent="MZL-SQ-2026-0042",
+    consented=date(2026, 2, 27),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from kafka import KafkaConsumer, KafkaProducer
@@ -20,7 +20,10 @@ DECISIONS = "screening.events"
 
 @dataclass(frozen=True)
 class Application:
-    """One line of the office's books: amounts in 10,000 yuan, as its forms have them."""
+    """One line of the office's books: amounts in 10,000 yuan, as its forms have them.
+
+    `consent` is the number of the paper by which the enterprise let the office share its data, `consented` its day.
+    """
 
     number: str
     version: int
@@ -32,6 +35,8 @@ class Application:
     purpose: str
     amount: Decimal
     months: int
+    consent: str
+    consented: date
 
 
 def refer(applications: Iterable[Application], servers: str) -> None:
@@ -91,7 +96,13 @@ def body_of(application: Application) -> dict[str, object]:
             "term_months": application.months,
             "country": "RU",
             "purpose": application.purpose,
-        }
+        },
+        "consent": {
+            "scopes": ["commerce", "bank"],
+            "given_by": "legal_representative",
+            "given_on": application.consented.isoformat(),
+            "evidence": application.consent,
+        },
     }
 
 

@@ -141,13 +141,14 @@ def test_the_directory_can_be_published_as_it_is() -> None:
 
 
 def test_a_row_becomes_an_event_with_nested_data_and_without_empty_cells(tmp_path: Path) -> None:
-    header = "subject,time,source,enterprise.name,enterprise.employees,term_months,goods"
-    row = "A-1,-2d 10:00,//commerce/15,木业,12,zwölf,"
+    header = "subject,time,source,enterprise.name,enterprise.employees,term_months,goods,/consent.scopes"
+    row = "A-1,-2d 10:00,//commerce/15,木业,12,zwölf,,commerce;bank"
     options = ", type: referral.submitted.v1, under: referral"
     [record] = everything(written(tmp_path, "rows.csv", [header, row], options))
     assert record.key == b"A-1"
     assert orjson.loads(record.value or b"") == {
-        "referral": {"enterprise": {"name": "木业", "employees": 12}, "term_months": "zwölf"}
+        "referral": {"enterprise": {"name": "木业", "employees": 12}, "term_months": "zwölf"},
+        "consent": {"scopes": ["commerce", "bank"]},
     }
     assert dict(record.headers)["ce_time"] == b"2026-03-08T10:00:00+08:00"
 
