@@ -112,7 +112,7 @@ def read_folder(folder: Path = POLICIES) -> Folder:
     """Read every version of a folder with all faults of all files; nothing is raised."""
     files = tuple(read_version(path) for path in sorted(folder.glob("*.yaml")) if path.name != RELEASED)
     faults = [fault for file in files for fault in file.faults]
-    written = Written(folder / RELEASED)
+    written = Written.of_file(folder / RELEASED)
     if not files:
         zh = f"{folder} 中没有政策版本（*.yaml），至少需要一个；请核对文件夹。"
         en = f"{folder}: no policy version (*.yaml) found; at least one is needed, so check the folder."
@@ -137,20 +137,24 @@ def read_folder(folder: Path = POLICIES) -> Folder:
 
 def read_version(path: Path) -> VersionFile:
     """Read one version with all faults that keep it from being compiled; nothing is raised."""
-    written = Written(path)
-    if written.digest == "" or written.value is None:
+    return version_of(Written.of_file(path))
+
+
+def version_of(written: Written) -> VersionFile:
+    """One version with all faults that keep it from being compiled, whatever it was read from."""
+    if written.value is None:
         missing = written.fault("empty", (), "文件是空的；请写入政策版本。", "the file is empty; write a version.")
         return VersionFile(written, None, written.faults or (missing,))
     try:
         text = PolicyText.model_validate(written.value)
     except ValidationError as error:
         return VersionFile(written, None, (*written.faults, *(written.at((), fault) for fault in faults_of(error))))
-    return VersionFile(written, text, (*written.faults, *_faults_of_version(path, written, text)))
+    return VersionFile(written, text, (*written.faults, *_faults_of_version(written, text)))
 
 
-def _faults_of_version(path: Path, written: Written, text: PolicyText) -> Iterator[FileFault]:
-    if path.stem != text.version:
-        name = f"{text.version}.yaml"
+def _faults_of_version(written: Written, text: PolicyText) -> Iterator[FileFault]:
+    name = f"{text.version}.yaml"
+    if written.name != name:
         yield written.fault(
             "wrong_file_name",
             ("version",),
@@ -247,12 +251,32 @@ class Policy:
 
 
 class Policies:
-    """All policy versions: the released ones by the day from which each applies, and drafts by name."""
+    """All policy versions: those that may decide by the day from which each applies, and drafts by name.
 
-    def __init__(self, released: Iterable[Policy], drafts: Iterable[Policy] = ()) -> None:
-        self._released = sorted(released, key=lambda policy: policy.effective_from)
-        self._days = [policy.effective_from for policy in self._released]
-        self._by_name = {policy.version: policy for policy in (*self._released, *drafts)}
+    `released` apply from the day that they say; `agreed` are given with the day from which each applies, and of two
+    that begin on one day the later one in the list counts.
+    """
+
+    def __init__(
+        self,
+        released: Iterable[Policy],
+        drafts: Iterable[Policy] = (),
+        agreed: Iterable[tuple[date, Policy]] = (),
+    ) -> None:
+        begun = [*((policy.effective_from, policy) for policy in released), *agreed]
+        begun.sort(key=lambda one: one[0])
+        self._days = [day for day, _ in begun]
+        self._released = [policy for _, policy in begun]
+        self._drafts = tuple(drafts)
+        self._by_name = {policy.version: policy for policy in self._released}
+        for draft in self._drafts:
+            self._by_name.setdefault(draft.version, draft)
+
+    def with_agreed(self, agreed: Iterable[tuple[date, Policy]]) -> Policies:
+        """These versions and those that were agreed on besides."""
+        kept = {policy.version for policy in self._released}
+        added = [one for one in agreed if one[1].version not in kept]
+        return Policies((), self._drafts, (*zip(self._days, self._released, strict=True), *added))
 
     def in_force(self, on: date) -> Policy:
         """The version in force on a day; before the first one, the first."""
@@ -267,7 +291,7 @@ class Policies:
 
     @property
     def versions(self) -> tuple[str, ...]:
-        """Names of the released versions, oldest first."""
+        """Names of the versions that may decide, oldest first."""
         return tuple(policy.version for policy in self._released)
 
     @property
@@ -281,14 +305,15 @@ def load_policies(folder: Path = POLICIES) -> Policies:
     found = read_folder(folder)
     if found.faults:
         raise PolicyError(found.faults)
-    policies = [_compile(file.text, file.written.digest) for file in found.files if file.text]
+    policies = [compile_policy(file.text, file.written.digest) for file in found.files if file.text]
     return Policies(
         (policy for policy in policies if policy.version in found.released),
         (policy for policy in policies if policy.version not in found.released),
     )
 
 
-def _compile(text: PolicyText, digest: str) -> Policy:
+def compile_policy(text: PolicyText, digest: str) -> Policy:
+    """The rules of a version without faults, ready to be applied; `digest` is the SHA-256 of its text."""
     points = {rule.code: rule.points for rule in text.tilt}
     return Policy(
         version=text.version,

@@ -33,28 +33,21 @@ class FileFault:
 class Written:
     """One file as it stands: its name, its SHA-256, what it says, and what is wrong with it as YAML."""
 
-    def __init__(self, path: Path) -> None:
-        self.name = path.name
-        self.digest = ""
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name = name
+        self.digest = sha256(content).hexdigest()
         self.value: Any = None
         self.faults: tuple[FileFault, ...] = ()
         self._root: yaml.Node | None = None
         try:
-            content = path.read_bytes()
-            self.digest = sha256(content).hexdigest()
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, Loader=yaml.SafeLoader)):
+                self.faults = (self._alias_used(),)
+                return
             self._root = yaml.compose(content, Loader=yaml.SafeLoader)
             self.value = yaml.safe_load(content)
-        except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             # A ValueError is what a day like 2020-02-31 makes of the reading; too deep a nesting ends in recursion.
-            told = " ".join(str(error).split())
-            self.faults = (
-                self.fault(
-                    "unreadable",
-                    (),
-                    f"无法作为 YAML 读取：{told}；请更正文件。",
-                    f"can't be read as YAML: {told}; correct the file.",
-                ),
-            )
+            self.faults = (self._unreadable(error),)
             return
         self.faults = tuple(
             self.fault(
@@ -64,6 +57,34 @@ class Written:
                 f"{place[-1]} is written twice in one place, and the later one would win; remove one.",
             )
             for place in _repeated_names(self._root, ())
+        )
+
+    @classmethod
+    def of_file(cls, path: Path) -> Written:
+        """A file on disk; one that can't be read has that as its fault, and no digest."""
+        try:
+            return cls(path.name, path.read_bytes())
+        except OSError as error:
+            written = cls(path.name, b"")
+            written.digest, written.faults = "", (written._unreadable(error),)
+            return written
+
+    def _unreadable(self, error: Exception) -> FileFault:
+        told = " ".join(str(error).split())
+        return self.fault(
+            "unreadable",
+            (),
+            f"无法作为 YAML 读取：{told}；请更正文件。",
+            f"can't be read as YAML: {told}; correct the file.",
+        )
+
+    def _alias_used(self) -> FileFault:
+        # A few lines of aliases of aliases unfold into more than any memory holds.
+        return self.fault(
+            "alias_used",
+            (),
+            "文件使用了 YAML 别名（*）；请把内容逐处写出。",
+            "uses aliases of YAML (*); write what they stand for.",
         )
 
     def fault(self, code: str, place: Place, zh: str, en: str) -> FileFault:

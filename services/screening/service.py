@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.envelope import Event
@@ -24,7 +25,8 @@ from schemas.screening import (
     ScreeningShortlisted,
     ScreeningWithdrawn,
 )
-from schemas.values import Side
+from schemas.values import Side, side_of
+from services.kit import metrics
 from services.kit.door import Aggregate, Service
 from services.kit.working_days import WorkingDays
 from services.screening.domain.case import Case, deadlines, evolve
@@ -39,7 +41,10 @@ from services.screening.domain.decisions import (
 )
 from services.screening.domain.outlook import Scoring
 from services.screening.policy import POLICIES, Policies, load_policies
+from services.screening.policy_agreed import UNUSABLE, PolicyBook
 from services.screening.store import ScreeningCaseRow
+
+log = structlog.get_logger()
 
 
 class ScreeningSettings(BaseSettings):
@@ -56,16 +61,26 @@ class ScreeningContext:
 
     def __init__(self, policies: Policies, working_days: WorkingDays) -> None:
         self.working_days = working_days
-        self._policies = policies
+        self._policies = PolicyBook(policies)
         self._directory = Directory()
 
     def learn(self, event: Event[Any]) -> None:
-        """Take in one event of a directory topic."""
+        """Take in one event of a directory or policy topic. A policy that can't be applied is logged and counted."""
         self._directory.learn(event)
+        text = self._policies.learn(event)
+        if text is not None and text.standing in UNUSABLE:
+            metrics.REFERENCE_INVALID.labels(f"{side_of(event.source)}.policies").inc()
+            log.error(
+                "policy text can't be applied; see `kouan policy status`",
+                version=text.version,
+                digest=text.digest,
+                standing=text.standing,
+                faults=[str(one) for one in text.faults],
+            )
 
     def score(self, referral: Referral, on: date) -> Scoring:
         """What the policy in force on a day makes of a referral."""
-        return self._policies.in_force(on).score(referral)
+        return self._policies.policies.in_force(on).score(referral)
 
     def side_of_person(self, person: str, on: date) -> Side | None:
         """The side for which the directory names a person on a day; None where it does not know the person."""

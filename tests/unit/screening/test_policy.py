@@ -48,10 +48,18 @@ def tilting(**changes: Any) -> dict[str, Any]:
     return policy
 
 
+class Plain(yaml.SafeDumper):
+    """Writes out what stands in several places, as people do, in place of an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def put(folder: Path, *policies: dict[str, Any], drafts: tuple[str, ...] = ()) -> Path:
     """A folder with these versions, all of them released but those named as drafts."""
     for policy in policies:
-        (folder / f"{policy['version']}.yaml").write_text(yaml.safe_dump(policy, allow_unicode=True), "utf-8")
+        text = yaml.dump(policy, Dumper=Plain, allow_unicode=True)
+        (folder / f"{policy['version']}.yaml").write_text(text, "utf-8")
     names = [policy["version"] for policy in policies if policy["version"] not in drafts]
     release(folder, {name: sha256((folder / f"{name}.yaml").read_bytes()).hexdigest() for name in names})
     return folder
@@ -335,3 +343,11 @@ def test_a_draft_decides_nothing_but_can_be_asked_for(tmp_path: Path) -> None:
 def test_asking_for_a_version_that_is_not_there_names_those_there_are() -> None:
     with pytest.raises(UnknownVersionError, match="2020-03-23, 2024-07-01"):
         SHIPPED.version("2031")
+
+
+def test_a_file_with_aliases_is_refused_because_a_few_lines_may_unfold_into_more_than_memory_holds(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "v1.yaml").write_text("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "utf-8")
+    release(tmp_path, {"v1": sha256((tmp_path / "v1.yaml").read_bytes()).hexdigest()})
+    assert [code for _, _, code in faults_in(tmp_path)] == ["alias_used"]

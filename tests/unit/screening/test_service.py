@@ -30,7 +30,10 @@ def test_the_declaration_fits_the_catalogue() -> None:
     load_contracts()
     wiring = wire(build(), load_catalogue())
     assert set(wiring.topics_of("case")) >= {"referral.events", "commerce.opinions", "bank.opinions", "risk.holds"}
-    assert {topic.name for topic in wiring.references} == {"commerce.directory", "bank.directory"}
+    sides = ("commerce", "bank")
+    assert {topic.name for topic in wiring.references} == {
+        f"{s}.{kind}" for s in sides for kind in ("directory", "policies")
+    }
 
 
 def test_every_type_that_reaches_screening_and_concerns_it_has_a_route() -> None:
