@@ -16,6 +16,7 @@ from typing import Any
 
 from schemas.codec import DecodeError, PayloadError, decode
 from schemas.envelope import Event
+from services.demo.coverage import Coverage, Known, coverage
 from services.demo.log import Record
 from topics.definition import OUTPUTS, Catalogue, Kind, Topic
 from topics.partitioning import partition_of
@@ -29,6 +30,10 @@ DEADLINE = re.compile(r".+/.+/[0-9]+")
 
 EFFECT = re.compile(r".+/.+/result")
 """Id of what an effect's result caused."""
+
+
+PAID_OUT = frozenset({"disbursed", "repaying", "overdue", "settled", "written_off"})
+"""States of a loan of which money was paid out."""
 
 
 class Fate:
@@ -74,6 +79,7 @@ class Account:
     outputs: dict[str, int] = field(default_factory=dict)
     repeated_outputs: int = 0
     cases: dict[str, int] = field(default_factory=dict)
+    coverage: Coverage = field(default_factory=dict)
     opinions: dict[str, int] = field(default_factory=dict)
     loans: dict[str, int] = field(default_factory=dict)
     warnings: dict[str, int] = field(default_factory=dict)
@@ -123,8 +129,9 @@ class _Books:
         self._reckon_dead_letters()
         self._reckon_refusals()
         self._reckon_outputs()
-        self._reckon_cases()
-        self._reckon_loans()
+        statuses = self._reckon_cases()
+        loans = self._reckon_loans()
+        self._reckon_coverage(statuses, loans)
         self._reckon_risks()
         self._reckon_notices(mailed)
         return self._account
@@ -287,8 +294,8 @@ class _Books:
                     )
             self._account.outputs[topic.name] = len(ids)
 
-    def _reckon_cases(self) -> None:
-        """Cases by where joint screening left them; opinions by side and verdict."""
+    def _reckon_cases(self) -> dict[str, str]:
+        """Cases by where joint screening left them, which is returned by case; opinions by side and verdict."""
         registered = self._of_type("referral.registered.v1")
         opened = self._of_type("screening.opened.v1")
         self._each_answered("referral.registered.v1", "screening", "screening.opened.v1")
@@ -309,9 +316,10 @@ class _Books:
             f"{event.data.side}-{event.data.verdict}" for event in self._of_type("screening.opinion_recorded.v1")
         )
         self._account.opinions = dict(sorted(opinions.items()))
+        return status
 
-    def _reckon_loans(self) -> None:
-        """Loans by state; every shortlisted case is known to the loan desk."""
+    def _reckon_loans(self) -> dict[str, str]:
+        """Loans by state, which is returned by case; every case that screening ended is known to the loan desk."""
         states: dict[str, str] = {}
         expected: set[str] = set()
         for event in self._topic_events("loan_desk"):
@@ -332,6 +340,17 @@ class _Books:
                 f"screening ended {len(ended)} cases, the loan desk knows {len(expected)} ({odd})",
             )
         self._account.loans = dict(sorted(Counter(states.values()).items()))
+        return states
+
+    def _reckon_coverage(self, statuses: Mapping[str, str], loans: Mapping[str, str]) -> None:
+        """Cases by each code of the domain; one whose loan was paid out counts as financed."""
+        bodies = {event.subject: event.data.referral for event in self._of_type("referral.registered.v1")}
+        bodies |= {event.subject: event.data.referral for event in self._of_type("referral.amended.v1")}
+        self._account.coverage = coverage(
+            Known(bodies[case], None, "financed" if loans.get(case) in PAID_OUT else status)
+            for case, status in statuses.items()
+            if case in bodies
+        )
 
     def _check_balance(self, event: Event[Any]) -> None:
         loan = event.data.loan

@@ -14,6 +14,7 @@ import orjson
 from schemas.codec import decode
 from schemas.liaison import NoticeQueued
 from services.demo.account import Account, Problem, Routes, account
+from services.demo.coverage import without_case
 from services.demo.log import TopicsLog
 from services.demo.persons import LiaisonPersons, mailed_notices
 from services.demo.publishing import Publisher
@@ -104,6 +105,11 @@ class Run:
             result = account(log.records, stack.catalogue, routes_of_services(), mailed)
             standings = settling.standings()
         result.problems += [*late, *_standing_problems(standings)]
+        if self._scenario.plan.complete:
+            result.problems += [
+                Problem(f"没有任何案件属于 {code}", f"no case of the run bears {code}")
+                for code in without_case(result.coverage)
+            ]
         memory = {process.name: process.memory for process in stack.workers}
         outcome = Outcome(result, standings, (datetime.now(UTC) - began).total_seconds(), memory)
         (stack.data_dir / "reconciliation.json").write_bytes(outcome.as_json())

@@ -73,11 +73,15 @@ class Persons(_Strict):
 
 
 class Plan(_Strict):
-    """The content of `scenario.yaml`. `refused_mailboxes` are addresses that the mail server does not know."""
+    """The content of `scenario.yaml`. `refused_mailboxes` are addresses that the mail server does not know.
+
+    Where `complete`, a run in which a code of the domain has no case does not add up.
+    """
 
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
     persons: Persons
     refused_mailboxes: tuple[str, ...] = ()
+    complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,86 +9,19 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from services.demo.account import Account, Fate
+from services.demo.account import Account
+from services.demo.coverage import Coverage
+from services.demo.names import CODE_NAMES, NAMES, OUTCOMES
 from services.demo.running import Outcome
 from services.demo.stack import Stack
-
-_NAMES: Mapping[str, tuple[str, str]] = {
-    "referral.registered.v1": ("登记", "registered"),
-    "referral.rejected.v1": ("退回", "rejected"),
-    "referral.duplicate_found.v1": ("重复推荐", "duplicate"),
-    "referral.amended.v1": ("变更", "amended"),
-    "referral.withdrawn.v1": ("撤回", "withdrawn"),
-    "referral.consent_recorded.v1": ("授权", "consent"),
-    "referral.refused.v1": ("不受理", "refused"),
-    "screening.opinion_recorded.v1": ("记录意见", "recorded"),
-    "screening.refused.v1": ("不受理", "refused"),
-    "loan.applied.v1": ("申请", "applied"),
-    "loan.approved.v1": ("批准", "approved"),
-    "loan.declined.v1": ("拒贷", "declined"),
-    "loan.contracted.v1": ("签约", "contracted"),
-    "loan.disbursed.v1": ("放款", "disbursed"),
-    "loan.repaid.v1": ("还款", "repaid"),
-    "loan.overdue.v1": ("逾期", "overdue"),
-    "loan.settled.v1": ("结清", "settled"),
-    "loan.extended.v1": ("展期", "extended"),
-    "loan.written_off.v1": ("核销", "written off"),
-    "loan.refused.v1": ("不受理", "refused"),
-    "risk.assessed.v1": ("评估", "assessed"),
-    "risk.refused.v1": ("不受理", "refused"),
-    "risk.release_recorded.v1": ("同意解除", "release agreed"),
-    "risk.release_forwarded.v1": ("转交合作区", "passed to zone"),
-    "notice.acknowledged.v1": ("确认", "acknowledged"),
-    "notice.refused.v1": ("不受理", "refused"),
-    Fate.DEAD: ("死信", "dead letters"),
-    Fate.SENT_ON: ("转投", "sent on"),
-    Fate.REPEAT: ("重发", "repeats"),
-    Fate.OTHERS: ("与其无关", "for another reader"),
-    Fate.SILENT: ("早已确认", "acknowledged before"),
-    "open": ("筛选中", "open"),
-    "shortlisted": ("拟支持", "shortlisted"),
-    "declined": ("不予支持", "declined"),
-    "expired": ("逾期未决", "expired"),
-    "withdrawn": ("撤回", "withdrawn"),
-    "commerce-support": ("商务支持", "commerce supports"),
-    "commerce-oppose": ("商务反对", "commerce opposes"),
-    "bank-support": ("银行支持", "bank supports"),
-    "bank-oppose": ("银行反对", "bank opposes"),
-    "applied": ("已申请", "applied"),
-    "approved": ("已批准", "approved"),
-    "contracted": ("已签约", "contracted"),
-    "disbursed": ("已放款", "disbursed"),
-    "repaying": ("还款中", "repaying"),
-    "overdue": ("逾期", "overdue"),
-    "settled": ("已结清", "settled"),
-    "written_off": ("已核销", "written off"),
-    "blue": ("蓝", "blue"),
-    "yellow": ("黄", "yellow"),
-    "orange": ("橙", "orange"),
-    "red": ("红", "red"),
-    "cleared": ("已解除", "cleared"),
-    "held": ("冻结", "holds"),
-    "released": ("解冻", "releases"),
-    "queued": ("生成", "queued"),
-    "delivered": ("送达", "delivered"),
-    "failed": ("失败", "failed"),
-    "pending": ("未了", "pending"),
-    "no-person": ("无联系人", "units without person"),
-    "asked": ("要求确认", "asked for"),
-    "in-time": ("按时确认", "in time"),
-    "late": ("升级后确认", "late, after escalation"),
-    "escalated-only": ("已升级", "escalated"),
-    "waiting": ("期限未到", "still in time"),
-    "mails": ("邮件", "mails"),
-    "different": ("不同邮件", "different ones"),
-    "repeats": ("重发", "repeats"),
-}
 
 
 def reconciliation(outcome: Outcome) -> Group:
     """Everything that a run ended with."""
     result = outcome.account
-    return Group(_inputs(result), _put_aside(result), _states(result, outcome), _verdict(outcome))
+    return Group(
+        _inputs(result), _put_aside(result), _codes(result.coverage), _states(result, outcome), _verdict(outcome)
+    )
 
 
 def _table(zh: str, en: str) -> Table:
@@ -122,6 +55,25 @@ def _put_aside(result: Account) -> Table:
         for service, reasons in sorted(groups.items()):
             told = " · ".join(f"{reason} {count:,}" for reason, count in reasons.items())
             table.add_row(service, name, f"{sum(reasons.values()):,}", told)
+    return table
+
+
+def _codes(found: Coverage) -> Table:
+    """Every code of the domain: how many cases bear it, and what became of them."""
+    table = _table("领域代码与案件结果", "Codes of the domain and what became of their cases")
+    table.add_column("", no_wrap=True)
+    table.add_column("代码 Code", overflow="fold", ratio=1)
+    table.add_column("案件 Cases", justify="right", no_wrap=True)
+    for outcome in OUTCOMES:
+        table.add_column("\n".join(NAMES[outcome]), justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for dimension, rows in found.items():
+        for number, (code, row) in enumerate(rows.items()):
+            total = sum(row.values())
+            told = [f"{row.get(outcome, 0):,}" for outcome in OUTCOMES]
+            name = "" if number else CODE_NAMES[dimension]
+            table.add_row(name, f"{CODE_NAMES[code]} {code}", f"{total:,}", *told, _mark(total > 0))
+        table.add_section()
     return table
 
 
@@ -199,7 +151,7 @@ def _named(counts: Mapping[str, int], *without: str) -> Text:
     parts = []
     for name, count in counts.items():
         if name not in without:
-            zh, en = _NAMES.get(name, (name, ""))
+            zh, en = NAMES.get(name, (name, ""))
             parts.append(f"{zh} {en} {count:,}" if en else f"{zh} {count:,}")
     return Text(" · ".join(parts))
 

@@ -91,6 +91,10 @@ def test_the_demo_adds_up_and_shows_every_kind_of_outcome(tmp_path: Path) -> Non
     assert books["cases"].keys() >= {"open", "shortlisted", "declined", "expired", "withdrawn"}
     # Two of fifteen old cases of each zone lack opinions. More would mean that opinions which waited came too late.
     assert books["cases"]["expired"] == 40
+    rows = {code: sum(row.values()) for codes in books["coverage"].values() for code, row in codes.items()}
+    assert len(rows) == 5 + 11 + 2 + 3 + 6
+    assert all(rows.values()), rows
+    assert all(f" {code} " in ended.stdout for code in rows)
     assert books["loans"].keys() >= {"applied", "approved", "contracted", "disbursed", "repaying", "overdue"}
     assert books["loans"].keys() >= {"declined", "settled", "written_off"}
     assert books["warnings"].keys() == {"blue", "yellow", "orange", "red", "cleared"}
