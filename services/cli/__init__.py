@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import case, demo, gateway, policy, publish, rebuild, schemas, topics, topics_files, up, worker
+from services.cli import (
+    case,
+    demo,
+    gateway,
+    policy,
+    publish,
+    rebuild,
+    schemas,
+    topics,
+    topics_files,
+    transitions,
+    up,
+    worker,
+)
 
 app = typer.Typer(
     name="kouan",
@@ -22,6 +35,7 @@ app.add_typer(policy.commands, name="policy")
 app.command("publish")(publish.publish)
 app.command("case")(case.show)
 app.command("rebuild")(rebuild.rebuild)
+app.command("transitions")(transitions.show)
 app.command("worker")(worker.work)
 app.command("up")(up.up)
 app.command("demo")(demo.demo)

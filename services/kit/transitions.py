@@ -64,7 +64,8 @@ class Transition:
     emits: output type → the status that it leads to. Outputs to other keys (`To`) lead nowhere: None.
     refuses: codes with which the decision itself may refuse, though state and party are right.
     early: while nothing is known yet this input waits, parked, for what it needs.
-    silent: it may pass without a word, for what our own services tell and what a deadline finds already settled.
+    silent: it may pass without a word, for what our own services tell and what a deadline finds already settled. With
+        nothing in `emits` and `refuses` the decision is not even asked.
     """
 
     on: type[Payload] | str
@@ -170,9 +171,12 @@ class Transitions:
             row = rows.get(status)
             # Who may never do this is told so in every state, whatever has been read before it.
             if not self._is_one_of(anyone if row is None else row.by, event.source, state):
+                if anyone == OURS:
+                    raise Invalid("wrong-source", f"{event.type} comes from our own services, not from {event.source}")
                 return [self.refuse(event, state, Wrong.PARTY)]
             if row is not None:
-                return self._held_to(row, status, state, decide(state, event, context))
+                passes = row.silent and not row.emits and not row.refuses
+                return [] if passes else self._held_to(row, status, state, decide(state, event, context))
             if status is None and waits:
                 raise Early(self.early)
             return [self.refuse(event, state, Wrong.STATE)]
@@ -219,7 +223,7 @@ class Transitions:
     def _line(self, row: Transition) -> tuple[str, ...]:
         outputs = [f"`{label(kind)}`{_shown(leads)}" for kind, leads in row.emits.items()]
         if row.silent:
-            outputs.append("or nothing")
+            outputs.append("or nothing" if outputs else "nothing")
         waits = " (waits while –)" if row.early else ""
         return (
             f"`{label(row.on)}`{'' if isinstance(row.on, type) else ' due'}",

@@ -6,8 +6,9 @@ from typing import Any
 
 from schemas.envelope import Event
 from services.kit.door import Aggregate, Service
-from services.loan_desk.domain.decide import RECORDS, ROUTES
+from services.loan_desk.domain.decide import ROUTES
 from services.loan_desk.domain.state import LoanCase, evolve
+from services.loan_desk.domain.transitions import RECORDS
 from services.loan_desk.store import LoanCaseRow
 
 

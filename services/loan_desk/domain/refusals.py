@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from schemas.loan import LoanStatus
+from schemas.envelope import Event
+from schemas.loan import LoanOverdueReported, LoanRefused, LoanRepaymentReported, LoanReport, LoanStatus
+from schemas.values import Currency
+from services.loan_desk.domain.state import LoanCase, position_of
 
 STATUS_ZH = {
     None: "尚无贷款",
@@ -28,6 +31,48 @@ class Refusal(NamedTuple):
     code: str
     zh: str
     en: str
+
+
+def refused(case: LoanCase | None, event: Event[Any], refusal: Refusal) -> LoanRefused:
+    """The refusal as an event, with the loan as it stands."""
+    return LoanRefused(
+        loan_id=event.data.loan_id,
+        code=refusal.code,
+        zh=refusal.zh,
+        en=refusal.en,
+        refused_type=event.type,
+        refused_id=event.id,
+        refused_source=event.source,
+        loan=None if case is None or case.loan_id is None else position_of(case),
+    )
+
+
+def refusal_of(case: LoanCase, data: LoanReport) -> Refusal | None:
+    """What makes any report impossible, whatever it says."""
+    if case.status is None and case.ruled_out is not None:
+        return case_ended(case.ruled_out)
+    if case.loan_id is not None and data.loan_id != case.loan_id:
+        return other_loan(data.loan_id, case.loan_id)
+    currency = currency_in(data)
+    if case.currency is not None and currency is not None and currency is not case.currency:
+        return currency_differs(currency, case.currency)
+    return None
+
+
+def currency_in(data: LoanReport) -> Currency | None:
+    """The currency a report is in, None where it names no sum."""
+    if isinstance(data, LoanRepaymentReported | LoanOverdueReported):
+        return data.currency
+    money = getattr(data, "amount", None)
+    return None if money is None else money.currency
+
+
+def wrong_party(source: str) -> Refusal:
+    return Refusal(
+        "wrong_party",
+        f"贷款情况只由银行侧报送，{source}不能报送；请联系办理该贷款的分行。",
+        f"Loans are reported by the bank side alone, not by {source}; turn to the branch that lends.",
+    )
 
 
 def wrong_state(status: LoanStatus | None, report: str) -> Refusal:

@@ -16,6 +16,7 @@ from services.kit.door import Deadline, Early, Invalid, Malformed, Output, Route
 from services.kit.transitions import (
     CLOCK,
     HQS,
+    OURS,
     PARTNERS,
     REFERRER,
     SIDES,
@@ -154,6 +155,13 @@ def test_a_source_that_is_no_party_at_all_is_a_dead_letter() -> None:
         told(KNOCK, OPEN, Shut(), source="//elsewhere/1")
 
 
+def test_what_only_our_own_services_may_tell_is_a_dead_letter_from_anybody_else() -> None:
+    row = Transition(Knocked, (Status.OPEN,), OURS, {Told: None})
+    assert told(row, OPEN, Told(), source="//kouan/screening") == [Told()]
+    with pytest.raises(Invalid, match="comes from our own services"):
+        told(row, OPEN, Told())
+
+
 def test_an_input_that_breaks_its_schema_meets_the_same_rows() -> None:
     routes = table(KNOCK).routes({Knocked: Route(says(Shut()), malformed=says(NotNow(code="busy")))})
     route = routes[Knocked]
@@ -196,6 +204,8 @@ def test_what_goes_to_another_key_changes_nothing_here() -> None:
 def test_only_rows_that_say_so_pass_in_silence() -> None:
     quiet = Transition(Knocked, (Status.OPEN,), SIDES, {}, silent=True)
     assert told(quiet, OPEN) == []
+    # Where silence is all there can be, the decision is not asked.
+    assert told(quiet, OPEN, Shut()) == []
 
 
 def test_a_deadline_is_held_to_the_row_of_its_name() -> None:

@@ -10,12 +10,16 @@ from typing import Any
 from schemas import loan, screening
 from schemas.envelope import Event, Payload
 from schemas.values import Currency, Money
-from services.loan_desk.domain.decide import RECORDS, ROUTES
+from services.loan_desk.domain.decide import ROUTES
 from services.loan_desk.domain.state import LoanCase, evolve
+from services.loan_desk.domain.transitions import RECORDS
 
 CASE = "NMG-2020-000123"
 LOAN = "EXIM-NMG-2020-0117"
 NOON = datetime(2020, 4, 20, 4, 0, tzinfo=UTC)
+
+
+DECIDES: dict[type[Payload], Any] = {**ROUTES}
 
 
 def money(amount: str, currency: str = "CNY") -> Money:
@@ -106,7 +110,8 @@ class Desk:
         """Take inputs in; gives back what the last of them led to."""
         answers: list[Payload] = []
         for payload in payloads:
-            answers = list(ROUTES[type(payload)](self.state, event_of(payload), None))
+            source = "//bank/exim-nmg" if isinstance(payload, loan.LoanReport) else "//kouan/screening"
+            answers = list(DECIDES[type(payload)](self.state, event_of(payload, source), None))
             for answer in answers:
                 if type(answer) in RECORDS:
                     self.state = evolve(self.state, answer)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from schemas import loan
 from schemas.envelope import Payload
-from services.loan_desk.domain.decide import RECORDS
 from services.loan_desk.domain.state import LoanCase, evolve
+from services.loan_desk.domain.transitions import RECORDS
 from tests.unit.loan_desk import builders
 from tests.unit.loan_desk.builders import Desk
 

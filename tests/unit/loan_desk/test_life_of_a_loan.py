@@ -11,9 +11,8 @@ from schemas import loan
 from schemas.codec import decode, to_binary
 from schemas.envelope import Payload
 from services.kit.door import Early
-from services.loan_desk.domain.decide import ROUTES
 from tests.unit.loan_desk import builders as given
-from tests.unit.loan_desk.builders import Desk, lent
+from tests.unit.loan_desk.builders import DECIDES, Desk, lent
 
 
 def refusal_code(answers: list[Payload]) -> str:
@@ -97,7 +96,7 @@ def test_a_rejection_in_either_version_leads_to_the_same_decision() -> None:
         desk = Desk()
         desk.tell(given.shortlisted(), given.application())
         key, value, headers = to_binary(given.event_of(report))
-        said.append(list(ROUTES[loan.LoanRejectionReported](desk.state, decode(key, value, headers), None)))
+        said.append(list(DECIDES[loan.LoanRejectionReported](desk.state, decode(key, value, headers), None)))
     assert said[0] == said[1] != []
 
 

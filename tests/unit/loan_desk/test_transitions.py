@@ -1,19 +1,19 @@
-"""The table of transitions holds, in the code and in the README."""
+"""The table of transitions holds for real figures."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from enum import StrEnum
 
 import pytest
 
-import services.loan_desk
 from schemas import loan
 from schemas.envelope import Payload
 from schemas.loan import LoanStatus
 from schemas.upcasting import newest
-from services.loan_desk.domain.transitions import TRANSITIONS, table_rows
+from services.kit.transitions import Leads
+from services.loan_desk.domain.transitions import TRANSITIONS, Before, stage_of
 from tests.unit.loan_desk import builders as given
-from tests.unit.loan_desk.builders import Desk
+from tests.unit.loan_desk.builders import DECIDES, Desk, lent
 
 APPLIED = [given.shortlisted(), given.application()]
 CONTRACTED = [*APPLIED, given.approval(), given.contract()]
@@ -58,29 +58,31 @@ def test_each_report_in_each_state_gives_one_event_and_the_state_that_the_table_
     assert desk.state.status == status
     before = desk.state
     (answer,) = desk.tell(report)
-    move = TRANSITIONS[type(report)].get(status)
-    if move is None:
+    row = TRANSITIONS.row(type(report), stage_of(before))
+    if row is None:
         assert isinstance(answer, loan.LoanRefused)
         assert answer.code == "wrong_state"
     # Where figures differ between states, a report the table allows may still be impossible: but never silently.
     if isinstance(answer, loan.LoanRefused):
         assert desk.state == before
-        assert move is None or answer.code in {"outstanding_left", "write_off_differs"}
+        assert row is None or answer.code in {"outstanding_left", "write_off_differs"}
     else:
-        assert desk.state.status is move.to
+        assert row is not None
+        assert row.allows(type(answer), status, desk.state.status)
 
 
-def test_every_state_is_reachable_and_every_report_has_its_row() -> None:
-    reached = {move.to for moves in TRANSITIONS.values() for move in moves.values()}
-    assert reached == set(LoanStatus)
-    assert set(TRANSITIONS) == {newest(report) for report in loan.LoanReport.__subclasses__()}
+def test_every_state_can_be_reached_and_every_report_has_its_row() -> None:
+    reached = {state for row in TRANSITIONS.rows for leads in row.emits.values() for state in states_in(leads)}
+    assert reached == {*LoanStatus, *Before}
+    assert {row.on for row in TRANSITIONS.rows} >= {newest(report) for report in loan.LoanReport.__subclasses__()}
 
 
-def test_the_readme_shows_the_table_that_the_code_runs_from() -> None:
-    readme = Path(services.loan_desk.__file__).with_name("README.md").read_text(encoding="utf-8")
-    rows = [
-        tuple(cell.strip().strip("`") for cell in line.strip("|").split("|"))
-        for line in readme.splitlines()
-        if line.startswith("|")
-    ]
-    assert [row for row in rows if len(row) == 3 and row[1].startswith("loan.")] == table_rows()
+def states_in(leads: Leads) -> set[StrEnum]:
+    return {state for state in (leads if isinstance(leads, tuple) else (leads,)) if state is not None}
+
+
+@pytest.mark.parametrize("source", ["//commerce/15", "//kouan/screening", "//partner/some-bank"])
+def test_only_the_bank_may_report(source: str) -> None:
+    desk = lent()
+    (refused,) = DECIDES[loan.LoanRepaymentReported](desk.state, given.event_of(given.repayment(), source), None)
+    assert (refused.code, refused.refused_source) == ("wrong_party", source)

@@ -1,0 +1,1 @@
+"""What holds for the transition tables of all deciding services."""
