@@ -74,8 +74,6 @@ class Entry(Payload):
         description="Last day on which it holds (date in China); absent: until the next version",
         examples=["2026-12-31"],
     )
-    name_zh: EntryName = Field(description="Name in Chinese", examples=["满洲里边境经济合作区"])
-    name_en: EntryName = Field(description="Name in English", examples=["Manzhouli Border Economic Cooperation Zone"])
     sample: bool = Field(
         default=False,
         description="True where the entry is sample data, to be replaced by the operator before real use",
@@ -103,7 +101,14 @@ class Entry(Payload):
         return self
 
 
-class ZoneEntered(Entry):
+class NamedEntry(Entry):
+    """An entry of somebody or something that has a name."""
+
+    name_zh: EntryName = Field(description="Name in Chinese", examples=["满洲里边境经济合作区"])
+    name_en: EntryName = Field(description="Name in English", examples=["Manzhouli Border Economic Cooperation Zone"])
+
+
+class ZoneEntered(NamedEntry):
     """A border or cross-border economic cooperation zone. Entered by the commerce side's headquarters."""
 
     TYPE = "directory.zone_entered.v1"
@@ -129,7 +134,7 @@ class ZoneEntered(Entry):
         return self.code
 
 
-class DepartmentEntered(Entry):
+class DepartmentEntered(NamedEntry):
     """A provincial commerce department. Entered by the commerce side's headquarters."""
 
     TYPE = "directory.department_entered.v1"
@@ -144,7 +149,7 @@ class DepartmentEntered(Entry):
         return self.province
 
 
-class BranchEntered(Entry):
+class BranchEntered(NamedEntry):
     """A branch of the bank with the provinces it serves. Entered by the bank side's headquarters."""
 
     TYPE = "directory.branch_entered.v1"
@@ -163,7 +168,7 @@ class BranchEntered(Entry):
         return self.code
 
 
-class PersonEntered(Entry):
+class PersonEntered(NamedEntry):
     """A named liaison person of one side. Entered by the headquarters of that side."""
 
     TYPE = "directory.person_entered.v1"
@@ -222,7 +227,7 @@ class PersonEntered(Entry):
         return self
 
 
-class PartnerEntered(Entry):
+class PartnerEntered(NamedEntry):
     """A commercial bank, insurer or guarantee fund that may join a loan. Entered by the bank side's headquarters."""
 
     TYPE = "directory.partner_entered.v1"
@@ -251,4 +256,34 @@ class PartnerEntered(Entry):
         return self.code
 
 
-DirectoryEntry = ZoneEntered | DepartmentEntered | BranchEntered | PersonEntered | PartnerEntered
+class AbsenceEntered(Entry):
+    """A person is away, and a deputy of the same side stands in. Entered by the headquarters of that side.
+
+    While it lasts the person gives no opinion and checks none; the deputy may, and names for whom. A later absence of
+    the person replaces an earlier one from its first day on; to end one early, enter it again under the same first day.
+    """
+
+    TYPE = "directory.absence_entered.v1"
+    KIND = "absence"
+
+    code: PersonId = Field(description="Id of the person who is away", examples=["exim-nmg-01"])
+    side: Side = Field(description="Side the person belongs to", examples=["bank"])
+    deputy: PersonId = Field(description="Id of the person who stands in", examples=["exim-nmg-02"])
+    valid_to: date = Field(description="Last day of the absence (date in China)", examples=["2020-05-15"])
+
+    @property
+    def entry_code(self) -> str:
+        return self.code
+
+    @model_validator(mode="after")
+    def _somebody_else_stands_in(self) -> Self:
+        if self.deputy == self.code:
+            raise PydanticCustomError(
+                "own_deputy",
+                "A person cannot stand in for themselves; name another person of the side as deputy.",
+                {"zh": "代理人不能是本人，请指定本方另一人。"},
+            )
+        return self
+
+
+DirectoryEntry = ZoneEntered | DepartmentEntered | BranchEntered | PersonEntered | PartnerEntered | AbsenceEntered

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from schemas.directory import (
+    AbsenceEntered,
     BranchEntered,
     DepartmentEntered,
     Entry,
@@ -72,7 +73,7 @@ def _may_enter(side: Side | None, entry: Entry) -> bool:
     """Whether a side may enter this: zones and departments are of commerce, branches and partners of the bank."""
     if isinstance(entry, ZoneEntered | DepartmentEntered):
         return side is Side.COMMERCE
-    if isinstance(entry, PersonEntered):
+    if isinstance(entry, PersonEntered | AbsenceEntered):
         return side is entry.side
     return side is Side.BANK
 
@@ -136,6 +137,10 @@ class Directory:
     def person(self, code: str, on: date | datetime) -> PersonEntered | None:
         """The liaison person with this id."""
         return self._one(PersonEntered, code, china_date(on))
+
+    def absence(self, person: str, on: date | datetime) -> AbsenceEntered | None:
+        """The absence of the person with this id, and so who stands in; None on a day on which the person is there."""
+        return self._one(AbsenceEntered, person, china_date(on))
 
     def persons(
         self,

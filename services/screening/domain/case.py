@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from schemas.envelope import Payload
+from schemas.opinion import OpinionCode, Verdict
 from schemas.screening import (
-    OpinionCode,
     ScreeningDeclined,
     ScreeningExpired,
     ScreeningHeld,
@@ -20,7 +20,6 @@ from schemas.screening import (
     ScreeningScored,
     ScreeningShortlisted,
     ScreeningWithdrawn,
-    Verdict,
 )
 from schemas.values import KeyArea, Lane, Side
 from services.kit.door import Deadline

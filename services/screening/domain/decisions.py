@@ -11,16 +11,13 @@ from datetime import datetime
 from typing import Final
 
 from schemas.envelope import Event, Payload
+from schemas.opinion import OPINION_CODES, Finality, OpinionGiven, Verdict
 from schemas.reference import china_date
 from schemas.referral import Referral, ReferralAmended, ReferralRegistered, ReferralWithdrawn
 from schemas.risk import RiskHeld, RiskReleased
 from schemas.screening import (
-    OPINION_CODES,
     DeclineCause,
     DeclineReason,
-    Finality,
-    OpinionGiven,
-    RefusalCode,
     ScreeningDeclined,
     ScreeningExpired,
     ScreeningHeld,
@@ -29,13 +26,12 @@ from schemas.screening import (
     ScreeningReleased,
     ScreeningShortlisted,
     ScreeningWithdrawn,
-    Verdict,
 )
 from schemas.values import Lane, Side, side_of
 from services.kit.door import Deadline, Early, Invalid
 from services.screening.domain.case import CLOSED, DECISION, Case, Opinion, Status
 from services.screening.domain.outlook import HardStop, Outlook, Scoring, scored
-from services.screening.domain.refusals import refuse
+from services.screening.domain.refusals import Code, refuse
 
 WORKING_DAYS: Final[Mapping[Lane, int]] = {Lane.ORDINARY: 10, Lane.RESUMPTION: 5}
 """Working days that both sides have for their opinions, by lane."""
@@ -46,7 +42,7 @@ _NOT_REGISTERED: Final = "the referral is not registered yet"
 def open_case(case: Case | None, event: Event[ReferralRegistered], outlook: Outlook) -> Iterator[Payload]:
     """A registered referral is opened for both sides, and scored; a hard stop declines it at once."""
     if case is not None:
-        yield refuse(event, RefusalCode.ALREADY_OPEN)
+        yield refuse(event, Code.ALREADY_OPEN)
         return
     registered = event.data
     days = WORKING_DAYS[registered.referral.lane]
@@ -68,7 +64,7 @@ def rescore_case(case: Case | None, event: Event[ReferralAmended], outlook: Outl
     if case is None:
         raise Early(_NOT_REGISTERED)
     if case.status is not Status.OPEN:
-        yield refuse(event, RefusalCode.CLOSED)
+        yield refuse(event, Code.CLOSED)
         return
     yield from _score(event, event.data.referral, event.data.revision, outlook)
 
@@ -84,13 +80,13 @@ def record_opinion(case: Case | None, event: Event[OpinionGiven], outlook: Outlo
     if case is None:
         raise Early(_NOT_REGISTERED)
     if outlook.side_of_person(opinion.given_by, china_date(event.time)) not in (side, None):
-        yield refuse(event, RefusalCode.WRONG_PARTY)
+        yield refuse(event, Code.WRONG_PARTY)
     elif side in case.opinions:
-        yield refuse(event, RefusalCode.SECOND_OPINION)
+        yield refuse(event, Code.SECOND_OPINION)
     elif event.time > case.deadline and not case.held:
-        yield refuse(event, RefusalCode.AFTER_DEADLINE)
+        yield refuse(event, Code.AFTER_DEADLINE)
     elif case.status is not Status.OPEN:
-        yield refuse(event, RefusalCode.CLOSED)
+        yield refuse(event, Code.CLOSED)
     else:
         yield ScreeningOpinionRecorded(
             referral_id=event.subject,
@@ -109,9 +105,9 @@ def hold_case(case: Case | None, event: Event[RiskHeld], outlook: Outlook) -> It
     if case is None:
         raise Early(_NOT_REGISTERED)
     if case.status in CLOSED:
-        yield refuse(event, RefusalCode.CLOSED)
+        yield refuse(event, Code.CLOSED)
     elif hold.hold_id in case.holds:
-        yield refuse(event, RefusalCode.ALREADY_HELD)
+        yield refuse(event, Code.ALREADY_HELD)
     else:
         yield ScreeningHeld(
             referral_id=event.subject,
@@ -133,10 +129,10 @@ def release_case(case: Case | None, event: Event[RiskReleased], outlook: Outlook
     if case is None:
         raise Early(_NOT_REGISTERED)
     if case.status in CLOSED:
-        yield refuse(event, RefusalCode.CLOSED)
+        yield refuse(event, Code.CLOSED)
         return
     if hold.hold_id not in case.holds:
-        yield refuse(event, RefusalCode.NOT_HELD)
+        yield refuse(event, Code.NOT_HELD)
         return
     holds = tuple(one for one in case.holds if one != hold.hold_id)
     deadline, provisional = None, False
@@ -161,7 +157,7 @@ def close_withdrawn(case: Case | None, event: Event[ReferralWithdrawn], outlook:
     if case is None:
         raise Early(_NOT_REGISTERED)
     if case.status in CLOSED:
-        yield refuse(event, RefusalCode.CLOSED)
+        yield refuse(event, Code.CLOSED)
         return
     yield ScreeningWithdrawn(
         referral_id=event.subject, code=event.data.code, text=event.data.reason, withdrawn_at=event.time

@@ -12,10 +12,11 @@ from pydantic import TypeAdapter
 
 from schemas.directory import PersonEntered
 from schemas.envelope import Event, Payload
+from schemas.opinion import OpinionGiven
 from schemas.reference import CHINA_TIME
 from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered, ReferralWithdrawn
 from schemas.risk import RiskHeld, RiskReleased
-from schemas.screening import OpinionGiven, ScreeningRefused
+from schemas.screening import ScreeningRefused
 from services.kit.door import Deadline
 from services.kit.working_days import Overrides, WorkingDays
 from services.screening.domain.case import Case, deadlines, evolve
@@ -190,4 +191,4 @@ def refusal(payloads: list[Payload]) -> str:
     """The code of the one refusal that payloads are."""
     (payload,) = payloads
     assert isinstance(payload, ScreeningRefused)
-    return payload.code.value
+    return payload.code
