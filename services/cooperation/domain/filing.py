@@ -14,7 +14,7 @@ from schemas.envelope import Event, Payload
 from services.cooperation.domain.outlook import Outlook
 from services.cooperation.domain.refusals import Code, refuse
 from services.cooperation.domain.zone_plan import ZonePlan
-from services.kit.door import Deadline, Output
+from services.kit.door import Deadline, Output, Route
 
 Decide = Callable[[Any, Event[Any], Any], Iterable[Output]]
 
@@ -33,7 +33,7 @@ class Kind:
     name: str
     records: tuple[type[Payload], ...]
     evolve: Callable[[Any, Any], Any]
-    routes: Mapping[type[Payload], Decide]
+    routes: Mapping[type[Payload], Route | Decide]
     deadlines: Callable[[Any], Iterable[Deadline]]
     due: Callable[[Any, Event[Deadline], Any], Iterable[Output]]
 
@@ -71,9 +71,14 @@ class Kinds:
                 yield kind, thing
 
 
-def _within(name: str, decide: Decide) -> Decide:
-    """The decision of a kind, refused where the id belongs to a thing of another kind."""
+def _within(name: str, route: Route | Decide) -> Route | Decide:
+    """The route of a kind, refused where the id belongs to a thing of another kind."""
+    if isinstance(route, Route):
+        return Route(_guarded(name, route.decide), route.malformed and _guarded(name, route.malformed))
+    return _guarded(name, route)
 
+
+def _guarded(name: str, decide: Decide) -> Decide:
     def decided(filed: Filed | None, event: Event[Any], outlook: Any) -> Iterable[Output]:
         thing = None if filed is None else getattr(filed, name)
         if filed is not None and thing is None:

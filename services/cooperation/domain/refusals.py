@@ -9,6 +9,7 @@ from typing import Any, Final
 from schemas.cooperation import CooperationRefused
 from schemas.envelope import Event
 from schemas.values import side_of
+from services.kit.transitions import Wrong
 
 
 class Code(StrEnum):
@@ -19,7 +20,16 @@ class Code(StrEnum):
     UNKNOWN_ZONE = "unknown_zone"
     WRONG_PARTY = "wrong_party"
     NOT_CONCERNED = "not_concerned"
+    WRONG_PERSON = "wrong_person"
+    WRONG_STATE = "wrong_state"
     VERSION_IN_USE = "version_in_use"
+    VERSION_SKIPPED = "version_skipped"
+    SUPERSEDED_VERSION = "superseded_version"
+    SIGNED_BEFORE = "signed_before"
+    NOT_IN_PLAN = "not_in_plan"
+    IN_PORTFOLIO = "in_portfolio"
+    FUTURE_DAY = "future_day"
+    OLDER_REPORT = "older_report"
 
 
 TEXTS: Final[Mapping[Code, tuple[str, str]]] = {
@@ -43,9 +53,45 @@ TEXTS: Final[Mapping[Code, tuple[str, str]]] = {
         "贵单位与该合作区无对口关系；请由该合作区、其所在省、服务该省的分行或总部提交。",
         "Your unit has no part in this zone; the zone, its province, a branch that serves it or a headquarters may.",
     ),
+    Code.WRONG_PERSON: (
+        "名录显示该人员属于另一方；请由本方人员办理。",
+        "The directory names this person for the other side; have a person of your own side do it.",
+    ),
+    Code.WRONG_STATE: (
+        "该事项目前的状态不允许此操作；请先查看最新记录。",
+        "This cannot be done to it as things stand; see what was last said of it.",
+    ),
     Code.VERSION_IN_USE: (
         "该部分的这一版本已在案，请以下一版本号提交新内容。",
         "This version of the part is on record already; submit what is new under the next version.",
+    ),
+    Code.VERSION_SKIPPED: (
+        "版本号不连续：首个版本为 1，此后逐一递增；请更正版本号。",
+        "A version is left out: the first is 1 and each later one is one more; correct the number.",
+    ),
+    Code.SUPERSEDED_VERSION: (
+        "该部分已有更新的版本，请审阅并会签最新版本。",
+        "This part has a newer version; read that one and sign it off.",
+    ),
+    Code.SIGNED_BEFORE: (
+        "本方已会签该部分的这一版本，无需重复。",
+        "This side has signed this version of the part already; it need not sign again.",
+    ),
+    Code.NOT_IN_PLAN: (
+        "该规划没有这一部分或项目；请核对，或先提交该部分、从该规划推荐该项目。",
+        "The plan has no such part or project; check it, or submit the part or refer the project from the plan first.",
+    ),
+    Code.IN_PORTFOLIO: (
+        "该项目已在该规划的项目库中，无需重复。",
+        "The project is in the plan's portfolio already; it need not be added again.",
+    ),
+    Code.FUTURE_DAY: (
+        "所报日期晚于报送当日，请更正。",
+        "The day told lies after the day of the report; correct it.",
+    ),
+    Code.OLDER_REPORT: (
+        "已有截至更晚日期的报告在案；请报送此后的情况。",
+        "A report of a later day is on record; report what is the case since.",
     ),
 }
 
@@ -64,3 +110,11 @@ def refuse(event: Event[Any], code: Code, zone: str | None = None) -> Cooperatio
         en=en,
         refused_at=event.time,
     )
+
+
+_OF_THE_TABLE: Final = {Wrong.PARTY: Code.WRONG_PARTY, Wrong.STATE: Code.WRONG_STATE}
+
+
+def refuse_by_table(event: Event[Any], state: Any, why: Wrong) -> CooperationRefused:
+    """The answer where the table of transitions has no such row; `state` is what stands under the id, if anything."""
+    return refuse(event, _OF_THE_TABLE[why], getattr(state, "zone", None))

@@ -1,0 +1,1 @@
+"""What cooperation decides."""
