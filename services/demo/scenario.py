@@ -194,9 +194,13 @@ class Scenario:
 
 
 def _event_of_row(row: Mapping[str, str], file: File) -> dict[str, Any]:
-    """A row as an event: `time`, `source` and `subject`, and `type` unless the file has one; the rest is its data."""
+    """A row as an event: `time`, `source` and `subject`, `type` unless the file has one, `id` if it is to be known
+    elsewhere; the rest is its data.
+    """
     cells = {name: text for name, text in row.items() if text not in ("", None)}
     event: dict[str, Any] = {name: cells.pop(name) for name in ("time", "source", "subject")}
+    if "id" in cells:
+        event["id"] = cells.pop("id")
     event["type"] = file.type or cells.pop("type")
     body: dict[str, Any] = {file.subject_as: event["subject"]} if file.subject_as else {}
     under = [file.under] if file.under else []

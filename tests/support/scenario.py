@@ -310,14 +310,15 @@ class _Writer:
     def send(
         self, topic: str, source: str, kind: str, key: str, body: Mapping[str, Any], time: datetime, rank: float,
         *, misplaced: bool = False, once: bool = False,
-    ) -> None:  # fmt: skip
-        """One event in binary mode; one in fifty is sent a second time, later."""
+    ) -> str:  # fmt: skip
+        """One event in binary mode, whose id is returned; one in fifty is sent a second time, later."""
         rank = max(rank, self._last_rank.get((topic, key), -1e9) + 1e-6)
         self._last_rank[topic, key] = rank
         self._events += 1
+        id = str(uuid5(_NAMESPACE, f"{self.base.isoformat()} {self._events}"))
         headers = (
             ("ce_specversion", b"1.0"),
-            ("ce_id", str(uuid5(_NAMESPACE, f"{self.base.isoformat()} {self._events}")).encode()),
+            ("ce_id", id.encode()),
             ("ce_source", source.encode()),
             ("ce_type", kind.encode()),
             ("ce_time", time.isoformat().encode()),
@@ -331,6 +332,7 @@ class _Writer:
             later = rank + self._random.uniform(1, 400)
             self._place(Input(topic, partition, one.key, one.value, headers, one.timestamp_ms, later))
             self.expected.repeats += 1
+        return id
 
     def _place(self, one: Input) -> None:
         self.inputs.append(one)
@@ -380,15 +382,23 @@ class _Case:
     def give_opinion(
         self, side: str, verdict: str = "support", minutes: float = 2.0, rank: float | None = None
     ) -> None:
+        """An opinion that the side's own system had checked; every sixth is a draft until another person confirms."""
         source = f"//bank/{self.place.branch}" if side == "bank" else f"//commerce/{self.place.province}"
+        topic, checker = f"{side}.opinions", f"checker-{side}"
+        draft = rank is None and self.number % 6 == 0
         body: dict[str, Any] = {"referral_id": self.id, "verdict": verdict, "given_by": f"screener-{side}"}
+        if not draft:
+            body["checked_by"] = checker
         if verdict == "oppose":
             body["reasons"] = [{"code": "collateral_insufficient", "text": "抵押不足。"}]
         rank = self.number + self.writer.jitter(-150, 200) if rank is None else rank
         misplaced = side == "bank" and self.number % 100 == 7
-        self.writer.send(
-            f"{side}.opinions", source, "opinion.given.v1", self.id, body, self.at(minutes), rank, misplaced=misplaced
+        id = self.writer.send(
+            topic, source, "opinion.given.v1", self.id, body, self.at(minutes), rank, misplaced=misplaced
         )
+        if draft:
+            body = {"referral_id": self.id, "opinion_id": id, "confirmed_by": checker}
+            self.writer.send(topic, source, "opinion.confirmed.v1", self.id, body, self.at(minutes + 0.5), rank + 10)
 
     def shortlist(self) -> None:
         self.submit("registered")

@@ -155,11 +155,12 @@ def test_a_row_becomes_an_event_with_nested_data_and_without_empty_cells(tmp_pat
 
 def test_reasons_in_a_cell_become_a_list_of_codes_with_texts(tmp_path: Path) -> None:
     rows = [
-        "time,source,subject,verdict,reasons",
-        "-45m,//bank/exim-nmg,A-1,oppose,plan_immature|太早。;not_viable|不可行",
+        "id,time,source,subject,verdict,reasons",
+        "OP-1,-45m,//bank/exim-nmg,A-1,oppose,plan_immature|太早。;not_viable|不可行",
     ]
     options = ", type: opinion.given.v1, subject_as: referral_id"
     [record] = everything(written(tmp_path, "opinions.csv", rows, options))
+    assert dict(record.headers)["ce_id"] == b"OP-1"
     assert orjson.loads(record.value or b"") == {
         "referral_id": "A-1",
         "verdict": "oppose",
