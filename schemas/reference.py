@@ -23,6 +23,7 @@ from schemas.directory import (
 )
 from schemas.envelope import Event
 from schemas.values import Side, side_of
+from schemas.zone_profile import ZoneProfileEntered
 
 CHINA_TIME = timezone(timedelta(hours=8), "UTC+08:00")
 """China keeps one time zone and has had no summer time since 1991."""
@@ -71,7 +72,7 @@ class _Shelf:
 
 def _may_enter(side: Side | None, entry: Entry) -> bool:
     """Whether a side may enter this: zones and departments are of commerce, branches and partners of the bank."""
-    if isinstance(entry, ZoneEntered | DepartmentEntered):
+    if isinstance(entry, ZoneEntered | ZoneProfileEntered | DepartmentEntered):
         return side is Side.COMMERCE
     if isinstance(entry, PersonEntered | AbsenceEntered):
         return side is entry.side
@@ -113,6 +114,10 @@ class Directory:
         """All zones that exist on the day."""
         day = china_date(on)
         return tuple(zone for zone in self._all(ZoneEntered, day) if _exists(zone, day))
+
+    def zone_profile(self, code: str, on: date | datetime) -> ZoneProfileEntered | None:
+        """What the zone with this code offers to enterprises that move."""
+        return self._one(ZoneProfileEntered, code, china_date(on))
 
     def department(self, province: str, on: date | datetime) -> DepartmentEntered | None:
         """The commerce department of a province."""
