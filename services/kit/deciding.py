@@ -344,4 +344,4 @@ def claims_wanted(aggregate: Aggregate, event: Event[Any]) -> tuple[str, ...]:
     """The claims that an input asks about; deadlines, effects and malformed bodies ask about none."""
     if aggregate.claims_wanted is None or not isinstance(event.data, Payload):
         return ()
-    return tuple(aggregate.claims_wanted(event.data))
+    return tuple(aggregate.claims_wanted(event))

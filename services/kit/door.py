@@ -156,7 +156,7 @@ class Aggregate:
     due: Callable[[Any, Event[Deadline], Any], Iterable[Output]] | None = None
     effects: tuple[Effect, ...] = ()
     claims: Callable[[Any], Iterable[str]] | None = None
-    claims_wanted: Callable[[Any], Iterable[str]] | None = None
+    claims_wanted: Callable[[Event[Any]], Iterable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,16 @@ import unicodedata
 from hashlib import blake2b
 from typing import Any, Final
 
+from schemas.envelope import Event
 from schemas.referral import AmendmentSubmitted, DuplicateRule, Referral, ReferralSubmitted
 from schemas.values import SubjectKind
 
 _BETWEEN_PARTS: Final = "\x1f"
 
 
-def claims_wanted(payload: Any) -> tuple[str, ...]:
+def claims_wanted(event: Event[Any]) -> tuple[str, ...]:
     """The claims that an input would need; empty for inputs that ask for none."""
+    payload = event.data
     if isinstance(payload, ReferralSubmitted | AmendmentSubmitted):
         return claims_by(payload.referral)
     return ()

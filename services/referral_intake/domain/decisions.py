@@ -185,7 +185,7 @@ def _refusal(case: Case | None, kind: type[Payload], side: Side) -> Refusal | No
 
 def _held_by_another(event: Event[Any]) -> tuple[str, str] | None:
     """The first claim that the input needs and another case holds, with that case's id."""
-    for claim in claims_wanted(event.data):
+    for claim in claims_wanted(event):
         holder = event.holders.get(claim)
         if holder is not None and holder != event.subject:
             return claim, holder

@@ -257,7 +257,7 @@ def build(name: str = "ledger") -> Service:
                     ),
                 ),
                 claims=lambda account: () if account.closed else (account.name,),
-                claims_wanted=lambda payload: (payload.name,) if isinstance(payload, AccountRequested) else (),
+                claims_wanted=lambda event: (event.data.name,) if isinstance(event.data, AccountRequested) else (),
             ),
             Aggregate(
                 name="clerk",

@@ -300,7 +300,7 @@ def test_id_of_one_side_is_refused_to_the_other_in_every_state(status: Status) -
 def test_matter_that_an_open_case_holds_is_a_duplicate_of_it_by_a_named_rule(
     body: Referral, rule: DuplicateRule
 ) -> None:
-    (claim,) = claims_wanted(ReferralSubmitted(referral=body))
+    (claim,) = claims_wanted(said(ReferralSubmitted(referral=body)))
     outputs = when(None, ReferralSubmitted(referral=body), source=BANK, holders={claim: "MZL-2020-0042"})
     assert outputs == [
         DuplicateFound(duplicate_of="MZL-2020-0042", rule=rule, side=Side.BANK, source=BANK, found_at=moment(DAY))
@@ -344,7 +344,7 @@ def test_case_that_is_not_open_holds_no_claim(status: Status) -> None:
 
 
 def test_open_case_holds_the_claims_that_its_submission_wanted() -> None:
-    assert claims_of(registered()) == claims_wanted(ReferralSubmitted(referral=referral()))
+    assert claims_of(registered()) == claims_wanted(said(ReferralSubmitted(referral=referral())))
 
 
 def test_claims_stay_as_they_were_made_because_they_are_stored() -> None:
@@ -391,12 +391,12 @@ def test_amendment_that_cannot_stand_is_refused(payload: AmendmentSubmitted, cod
 
 def test_amendment_into_another_open_case_is_refused() -> None:
     payload = amendment(need="equipment_purchase")
-    (claim,) = claims_wanted(payload)
+    (claim,) = claims_wanted(said(payload))
     assert refusal_code(when(registered(), payload, holders={claim: "MZL-2020-0042"})) == "would_duplicate"
 
 
 def test_claim_that_the_case_itself_holds_does_not_stop_its_amendment() -> None:
-    (claim,) = claims_wanted(amendment())
+    (claim,) = claims_wanted(said(amendment()))
     (answer,) = when(registered(), amendment(), holders={claim: "MZL-2020-0001"})
     assert isinstance(answer, ReferralAmended)
 
