@@ -286,8 +286,9 @@ SOURCE: Final = Field(
 )
 SIDE: Final = Field(description="Referring side", examples=["commerce"])
 CLAIMS: Final = Field(
-    default=(),
-    description="Digests of the matters that no other open case may be about, each after its scope's name",
+    default=None,
+    description="Digests of the matters that no other open case may be about, each after its scope's name; absent from "
+    "events from before scopes were configured",
     examples=[["same_project:385f18d2ca1c5e0aa9eab04524a7045f"]],
 )
 
@@ -315,7 +316,7 @@ class ReferralRegistered(Payload):
     consent: Consent | None = Field(
         default=None, description="The consent that came with the referral", examples=[CONSENT_EXAMPLE]
     )
-    claims: tuple[str, ...] = CLAIMS
+    claims: tuple[str, ...] | None = CLAIMS
     not_classifiable: bool = Field(
         default=False,
         description="Whether the size class is only claimed: the industry has no row in the standard, or figures lack",
@@ -391,7 +392,7 @@ class ReferralAmended(Payload):
         description="Directory entries (kind/code@valid-from) that the new body was checked against",
         examples=[["zone/manzhouli@2020-01-01", "branch/exim-nmg@2020-01-01"]],
     )
-    claims: tuple[str, ...] = CLAIMS
+    claims: tuple[str, ...] | None = CLAIMS
 
 
 class ReferralWithdrawn(Payload):
@@ -406,11 +407,6 @@ class ReferralWithdrawn(Payload):
     )
     duplicate_of: ReferralId | None = Field(
         default=None, description="The case that a person judged it to repeat", examples=["MZL-2020-0042"]
-    )
-    evidence: ShortText | None = Field(
-        default=None,
-        description="Reference of the signed document by which consent was revoked",
-        examples=["MZL-CX-2020-0009"],
     )
 
 

@@ -41,7 +41,7 @@ class ConsentAwaited(Payload):
     submitted_at: AwareDatetime = Field(
         description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
     )
-    claims: tuple[str, ...] = CLAIMS
+    claims: tuple[str, ...] | None = CLAIMS
 
 
 class ReferralRepeated(Payload):
