@@ -423,6 +423,18 @@ class ReferralRefused(Payload):
     refused_type: str = Field(
         description="Type of the event that was refused", examples=["referral.amendment_submitted.v1"], max_length=100
     )
+    refused_id: str | None = Field(
+        default=None,
+        max_length=256,
+        description="Id of the event that was refused; absent from events of former releases",
+        examples=["mofcom-15-000981"],
+    )
+    source: str | None = Field(
+        default=None,
+        max_length=200,
+        description="CloudEvents source of the refused event, whose party is told; absent as `refused_id` is",
+        examples=["//commerce/15"],
+    )
     faults: tuple[Fault, ...] = Field(
         default=(),
         description="What is wrong with a refused amendment; empty otherwise",
