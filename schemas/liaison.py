@@ -196,7 +196,7 @@ class PartnerNoticeQueued(Payload):
         description="Version of the directory entry that was used",
         examples=["partner/frontier-guarantee@2020-01-01"],
     )
-    name_zh: EntryName = Field(description="Name of the partner in Chinese", examples=["边境融资担保基金"])
+    name_zh: EntryName = Field(description="Name of the partner in Chinese", examples=["边疆融资担保基金"])
     name_en: EntryName = Field(description="Name of the partner in English", examples=["Frontier Guarantee Fund"])
     email: EmailAddress = Field(description="Address it goes to", examples=["desk@guarantee.example"])
     subject_zh: ShortText = _SUBJECT_ZH
