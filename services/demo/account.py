@@ -32,6 +32,9 @@ EFFECT = re.compile(r".+/.+/result")
 """Id of what an effect's result caused."""
 
 
+REFUSED = re.compile(r".+\.refused\.v[0-9]+")
+"""Type of an answer that refuses an input."""
+
 PAID_OUT = frozenset({"disbursed", "repaying", "overdue", "settled", "written_off"})
 """States of a loan of which money was paid out."""
 
@@ -266,7 +269,7 @@ class _Books:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for topic in self._outputs:
             for event in self._events(topic.name):
-                if event.type.endswith(".refused.v1"):
+                if REFUSED.fullmatch(event.type):
                     counts[topic.writers[0]][str(event.data.code)] += 1
         self._account.refusals = {writer: dict(sorted(counter.items())) for writer, counter in sorted(counts.items())}
 
