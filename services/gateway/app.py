@@ -150,6 +150,7 @@ class Gateway:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._outcomes.stop()
         await self._publisher.stop()
+        await self._answers.settle()
         await self._database.stop()
 
     async def _turn(self) -> None:

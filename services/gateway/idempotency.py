@@ -1,9 +1,11 @@
 """Idempotency-Key, as in the IETF draft: a request that is sent again gets the answer it got, and no second effect.
 
-Two durable steps stand around the work: the key is reserved before, the answer stored after. What all requests wait for
-at one moment is written in one transaction, so that many share the price of one. A reservation that its process left
-behind can be taken over after its lease, by the same request only; only successes are stored, so that whatever failed
-may be sent again under its key.
+The key is reserved durably before the work. The answer is stored behind the response, which need not wait for it: the
+broker has confirmed the events by then, and should the answer be lost with its process, the same request publishes the
+same events under the same ids once more, by which every reader knows a repeat, and gets the same answer. What is to be
+written at one moment is written in one transaction, so that many requests share the price of one. A reservation that
+its process left behind can be taken over after its lease, by the same request only; only successes are stored, so that
+whatever failed may be sent again under its key.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Reservation:
     owner: str
 
 
-_Waiting = tuple[Reservation, Answer | None, "asyncio.Future[Any]"]
+_Wanted = tuple[Reservation, "asyncio.Future[Reservation | Answer | Problem]"]
 
 
 def key_of(headers: Headers) -> str:
@@ -87,8 +89,8 @@ class Answers:
         self._keep_ms = keep_hours * 3600 * 1000
         self._process = uuid.uuid4().hex[:12]
         self._number = 0
-        self._waiting_stored: list[_Waiting] = []
-        self._waiting_reserved: list[_Waiting] = []
+        self._over: list[tuple[Reservation, Answer | None]] = []
+        self._wanted: list[_Wanted] = []
         self._writing: asyncio.Task[None] | None = None
         self._sql = _statements(database)
 
@@ -101,8 +103,11 @@ class Answers:
         """
         self._number += 1
         reservation = Reservation(source, key, fingerprint, f"{self._process}-{self._number}")
+        future: asyncio.Future[Reservation | Answer | Problem] = asyncio.get_running_loop().create_future()
+        self._wanted.append((reservation, future))
+        self._write_soon()
         try:
-            found: Reservation | Answer | Problem = await self._queued(self._waiting_reserved, reservation, None)
+            found = await future
         except Transient as failure:
             log.warning("an idempotency key could not be reserved", error=str(failure))
             raise unavailable(
@@ -112,26 +117,20 @@ class Answers:
             raise found
         return found
 
-    async def store(self, reservation: Reservation, answer: Answer) -> None:
-        """Keep the answer of a request that succeeded.
+    def store(self, reservation: Reservation, answer: Answer) -> None:
+        """Keep the answer of a request that succeeded, behind whatever else is being written."""
+        self._over.append((reservation, answer))
+        self._write_soon()
 
-        Raises:
-            Problem: 503 when the database can't be written; the request may be sent again.
-        """
-        try:
-            await self._queued(self._waiting_stored, reservation, answer)
-        except Transient as failure:
-            log.warning("an answer could not be stored", error=str(failure))
-            raise unavailable(
-                ("结果未能保存，请以同一 Idempotency-Key 重发。", "Send the same request again, with the same key.")
-            ) from None
+    def release(self, reservation: Reservation) -> None:
+        """Let the same request try again. Where that can't be written, it may after the lease."""
+        self._over.append((reservation, None))
+        self._write_soon()
 
-    async def release(self, reservation: Reservation) -> None:
-        """Let the same request try again at once. Where that can't be written, it may after the lease."""
-        try:
-            await self._queued(self._waiting_stored, reservation, None)
-        except Transient as failure:
-            log.warning("a reservation could not be released and ends with its lease", error=str(failure))
+    async def settle(self) -> None:
+        """Wait until all that was stored and released is written."""
+        if self._writing is not None:
+            await self._writing
 
     async def keep_swept(self) -> None:
         """Forget what is older than answers are kept; runs until cancelled."""
@@ -149,42 +148,37 @@ class Answers:
         """End all leases: for a process that is the only one on its database and has just started."""
         self._database.execute("UPDATE gateway_answer SET leased_until_ms = 0 WHERE status IS NULL")
 
-    async def _queued(self, queue: list[_Waiting], reservation: Reservation, answer: Answer | None) -> Any:
-        future = asyncio.get_running_loop().create_future()
-        queue.append((reservation, answer, future))
+    def _write_soon(self) -> None:
         if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
-        return await future
+            self._writing = asyncio.create_task(self._write(), name="write answers")
 
     async def _write(self) -> None:
         """Write what waits, all of it at once, until nothing waits any more."""
-        while self._waiting_reserved or self._waiting_stored:
-            stored, self._waiting_stored = self._waiting_stored, []
-            reserved, self._waiting_reserved = self._waiting_reserved, []
+        while self._wanted or self._over:
+            over, self._over = self._over, []
+            wanted, self._wanted = self._wanted, []
             try:
-                found = await self._database.run(
-                    self._commit,
-                    [(reservation, answer) for reservation, answer, _ in stored],
-                    [reservation for reservation, _, _ in reserved],
-                )
+                found = await self._database.run(self._commit, over, [reservation for reservation, _ in wanted])
             except Exception as failure:
-                for *_, future in (*stored, *reserved):
+                if over:
+                    log.warning("answers could not be stored; their keys end with their leases", error=str(failure))
+                for _, future in wanted:
                     if not future.done():
                         future.set_exception(failure)
                 continue
-            for (*_, future), outcome in zip((*stored, *reserved), (*(None for _ in stored), *found), strict=True):
+            for (_, future), outcome in zip(wanted, found, strict=True):
                 if not future.done():
                     future.set_result(outcome)
         self._writing = None
 
     def _commit(
-        self, stored: Sequence[tuple[Reservation, Answer | None]], reserved: Sequence[Reservation]
+        self, over: Sequence[tuple[Reservation, Answer | None]], wanted: Sequence[Reservation]
     ) -> list[Reservation | Answer | Problem]:
         """One transaction; runs on the database's thread. What is given up goes before what is asked for."""
         with self._database.transaction():
-            if stored:
-                self._database.execute(self._sql.store, (_json(_row_of_answer(*each) for each in stored),))
-            return self._reserved(reserved) if reserved else []
+            if over:
+                self._database.execute(self._sql.store, (_json(_row_of_answer(*each) for each in over),))
+            return self._reserved(wanted) if wanted else []
 
     def _reserved(self, wanted: Sequence[Reservation]) -> list[Reservation | Answer | Problem]:
         now = _now_ms()

@@ -15,7 +15,7 @@ from services.client.async_publisher import AsyncPublisher
 from services.client.delivery import Unavailable
 from services.client.preparing import Prepared, Refused, prepare_object
 from services.gateway.cloudevents import within
-from services.gateway.idempotency import Answer, Answers, Reservation
+from services.gateway.idempotency import Answer, Answers
 from services.gateway.parties import Party
 from services.gateway.problems import Problem, unavailable
 from topics.definition import PUBLISHED, Catalogue
@@ -119,9 +119,11 @@ class Publishing:
         try:
             await self._send(prepared)
         except BaseException:
-            await asyncio.shield(self._answers.release(found))
+            self._answers.release(found)
             raise
-        return await self._answered(found, Answer(202, "application/json", told()))
+        answer = Answer(202, "application/json", told())
+        self._answers.store(found, answer)
+        return _response(answer, replayed=False)
 
     async def _send(self, prepared: Sequence[Prepared]) -> None:
         try:
@@ -138,10 +140,6 @@ class Publishing:
                 f"{len(unconfirmed)} 个事件未得到 Kafka 确认",
                 f"{len(unconfirmed)} of {len(outcomes)} events were not confirmed by the broker",
             )
-
-    async def _answered(self, reservation: Reservation, answer: Answer) -> Response:
-        await self._answers.store(reservation, answer)
-        return _response(answer, replayed=False)
 
 
 def fingerprint_of(*parts: str | bytes) -> str:

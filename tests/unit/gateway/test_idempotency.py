@@ -62,7 +62,8 @@ async def status_of(answers: Answers, key: str, fingerprint: str = "f") -> int:
 
 def test_a_stored_answer_is_given_again_by_every_process(url: str) -> None:
     async def scenario(one: Answers, other: Answers) -> None:
-        await one.store(await reserved(one, "k"), ANSWER)
+        one.store(await reserved(one, "k"), ANSWER)
+        assert await one.reserve("//commerce/manzhouli", "k", "f") == ANSWER
         for answers in (one, other):
             assert await answers.reserve("//commerce/manzhouli", "k", "f") == ANSWER
             assert await status_of(answers, "k", "other payload") == 422
@@ -76,7 +77,8 @@ def test_a_request_under_way_is_409_and_free_again_when_it_failed(url: str) -> N
         assert await status_of(one, "k") == 409
         assert await status_of(other, "k") == 409
         assert await status_of(other, "k", "other payload") == 422
-        await one.release(held)
+        one.release(held)
+        await one.settle()
         assert await status_of(other, "k", "other payload") == 422
         await reserved(other, "k")
         assert await status_of(one, "k") == 409
@@ -92,8 +94,10 @@ def test_what_a_process_left_behind_is_taken_over_after_its_lease(url: str) -> N
                 assert taken.status == 409
         assert isinstance(taken, Reservation)
         # The one that was slow, and not dead, must not overwrite what the other stores.
-        await one.store(left, Answer(202, "application/json", b"{}"))
-        await other.store(taken, ANSWER)
+        one.store(left, Answer(202, "application/json", b"{}"))
+        await one.settle()
+        other.store(taken, ANSWER)
+        await other.settle()
         assert await one.reserve("//commerce/manzhouli", "k", "f") == ANSWER
 
     async def found(answers: Answers) -> Reservation | Answer | Problem:
@@ -111,7 +115,7 @@ def test_all_that_waits_at_one_moment_is_written_together_and_each_gets_its_own(
 
         async def whole(key: str) -> None:
             held = await reserved(one, key)
-            await one.store(held, Answer(202, "application/json", key.encode()))
+            one.store(held, Answer(202, "application/json", key.encode()))
             stored = await one.reserve("//commerce/manzhouli", key, "f")
             assert isinstance(stored, Answer)
             assert stored.body == key.encode()
@@ -122,6 +126,18 @@ def test_all_that_waits_at_one_moment_is_written_together_and_each_gets_its_own(
         )
         assert sum(isinstance(each, Reservation) for each in same) == 1
         assert all(each.status == 409 for each in same if isinstance(each, Problem))
+
+    play(url, scenario)
+
+
+def test_what_the_database_did_not_take_costs_its_own_request_alone(url: str) -> None:
+    async def scenario(one: Answers, other: Answers) -> None:
+        held, beside = await reserved(one, "k"), await reserved(one, "beside")
+        one.store(held, Answer(202, "application/json", b"\xff"))
+        await one.settle()
+        assert await status_of(one, "k") == 409
+        one.store(beside, ANSWER)
+        assert await one.reserve("//commerce/manzhouli", "beside", "f") == ANSWER
 
     play(url, scenario)
 
