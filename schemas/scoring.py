@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, JsonValue, StringConstraints
 
 from schemas.envelope import Model, Payload
 from schemas.opinion import CASE_ID
+from schemas.referral import ChainLink
 from schemas.values import CreditCode, FinancingNeed, KeyArea, Lane, Money, ReasonCode, ReferralId, ZoneCode, unit
 
 PolicyVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -150,4 +151,9 @@ class ScreeningScored(Payload):
         default=None,
         description="What this version of the referral asks for; absent in events from before it was told",
         examples=[TERMS_EXAMPLE],
+    )
+    chain: ChainLink | None = Field(
+        default=None,
+        description="Place of this version of the referral in a supply chain; absent where it has none",
+        examples=[{"chain_id": "MZL-TIMBER-1", "role": "upstream", "key_link": True}],
     )

@@ -48,6 +48,7 @@ def scored(scoring: Scoring, referral: Referral, referral_id: str, revision: int
         key_area_claimed=referral.key_area,
         rules=scoring.rules,
         scored_at=at,
+        chain=referral.chain,
     )
 
 
