@@ -11,6 +11,7 @@ from schemas.envelope import Event
 from schemas.reference import Directory
 from services.cooperation.domain.filing import Filed, Kinds
 from services.cooperation.domain.plan_decisions import ZONE_PLANS
+from services.cooperation.domain.work_plan_decisions import WORK_PLANS
 from services.cooperation.store import PlanRow
 from services.kit.door import Aggregate, Service
 from services.kit.working_days import WorkingDays
@@ -31,7 +32,7 @@ class CooperationContext:
 def build() -> Service:
     """Cooperation, ready for the kit. Raises OverridesError where the calendar's file has faults."""
     working_days = WorkingDays()
-    kinds = Kinds(ZONE_PLANS)
+    kinds = Kinds(ZONE_PLANS, WORK_PLANS)
     return Service(
         name="cooperation",
         aggregates=(

@@ -13,3 +13,4 @@ class PlanRow(StateRow, table=True):
     __tablename__ = "cooperation_plan"
 
     zone_plan: dict[str, Any] | None = json_column(nullable=True)
+    work_plan: dict[str, Any] | None = json_column(nullable=True)

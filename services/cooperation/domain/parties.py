@@ -8,6 +8,7 @@ from typing import Any
 from schemas.envelope import Event
 from schemas.reference import Directory
 from schemas.values import BANK_HQ, COMMERCE_HQ, PersonId, Side, place_of, side_of
+from services.cooperation.domain.refusals import Code
 
 
 def unit_of(source: str) -> str:
@@ -41,3 +42,17 @@ def is_others_person(event: Event[Any], person: PersonId, directory: Directory) 
     """Whether the directory names a person for another side than the event's. Who is not in it may be anybody's."""
     entry = directory.person(person, event.time)
     return entry is not None and entry.side is not side_of(event.source)
+
+
+def not_entitled(event: Event[Any], zone: str, person: PersonId, directory: Directory) -> Code | None:
+    """Why the event's sender, or the person it names, may not speak of what is of this zone; None where they may."""
+    if not is_concerned(event, zone, directory):
+        return Code.NOT_CONCERNED
+    return Code.WRONG_PERSON if is_others_person(event, person, directory) else None
+
+
+def may_not_open(event: Event[Any], zone: str, person: PersonId, directory: Directory) -> Code | None:
+    """The same of who would begin something for a zone, which has to exist on the day."""
+    return (
+        Code.UNKNOWN_ZONE if directory.zone(zone, event.time) is None else not_entitled(event, zone, person, directory)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from schemas.cooperation import CooperationRefused
 from schemas.envelope import Event, Payload
@@ -28,7 +28,7 @@ from schemas.reference import china_date
 from schemas.values import side_of
 from services.cooperation.domain.filing import Kind
 from services.cooperation.domain.outlook import Outlook
-from services.cooperation.domain.parties import is_concerned, is_others_person
+from services.cooperation.domain.parties import may_not_open, not_entitled
 from services.cooperation.domain.refusals import Code, refuse, refuse_by_table
 from services.cooperation.domain.zone_plan import (
     COMPLETION,
@@ -111,13 +111,12 @@ TABLE: Final = Transitions(
 def record_part(plan: ZonePlan | None, event: Event[PlanPartSubmitted], outlook: Outlook) -> Iterator[Payload]:
     """The first version of a part, or the next one, which voids what was signed of the one before."""
     told = event.data
-    if plan is None and outlook.directory.zone(told.zone, event.time) is None:
-        yield refuse(event, Code.UNKNOWN_ZONE)
-        return
-    if plan is not None and told.zone != plan.zone:
-        yield refuse(event, Code.OTHER_ZONE, plan.zone)
-        return
-    code = _not_entitled(event, told.zone, told.submitted_by, outlook)
+    if plan is None:
+        code = may_not_open(event, told.zone, told.submitted_by, outlook.directory)
+    elif told.zone != plan.zone:
+        code = Code.OTHER_ZONE
+    else:
+        code = not_entitled(event, plan.zone, told.submitted_by, outlook.directory)
     before = plan.parts.get(told.part) if plan is not None else None
     version = before.version if before is not None else 0
     if code is None and told.version <= version:
@@ -125,7 +124,7 @@ def record_part(plan: ZonePlan | None, event: Event[PlanPartSubmitted], outlook:
     if code is None and told.version > version + 1:
         code = Code.VERSION_SKIPPED
     if code is not None:
-        yield refuse(event, code, told.zone)
+        yield refuse(event, code, None if plan is None else plan.zone)
         return
     body = told.model_dump() | {"plan_id": event.subject, "submitted_at": event.time}
     if before is None:
@@ -141,7 +140,7 @@ def record_sign_off(plan: ZonePlan, event: Event[PlanPartSignedOff], outlook: Ou
         Early: the version is not on record yet; it stands on another topic than the bank's signatures.
     """
     told, side = event.data, side_of(event.source)
-    code = _not_entitled(event, plan.zone, told.signed_by, outlook)
+    code = not_entitled(event, plan.zone, told.signed_by, outlook.directory)
     part = plan.parts.get(told.part)
     if code is None and (part is None or told.version > part.version):
         raise Early(f"version {told.version} of part {told.part} has not been submitted yet")
@@ -203,7 +202,7 @@ def record_progress(plan: ZonePlan, event: Event[PlanProgressReported], outlook:
     """
     told = event.data
     progress = plan.progress_of(told.item)
-    code = _not_entitled(event, plan.zone, told.reported_by, outlook)
+    code = not_entitled(event, plan.zone, told.reported_by, outlook.directory)
     if code is None and progress is None and told.item.referral_id is not None:
         raise Early(f"project {told.item.referral_id} has not been referred from the plan yet")
     if code is None and progress is None:
@@ -249,12 +248,6 @@ def settle_due(plan: ZonePlan, event: Event[Deadline], outlook: Outlook) -> Iter
             complete_by=progress.complete_by,
             marked_at=event.time,
         )
-
-
-def _not_entitled(event: Event[Any], zone: str, person: str, outlook: Outlook) -> Code | None:
-    if not is_concerned(event, zone, outlook.directory):
-        return Code.NOT_CONCERNED
-    return Code.WRONG_PERSON if is_others_person(event, person, outlook.directory) else None
 
 
 ZONE_PLANS: Final = Kind(

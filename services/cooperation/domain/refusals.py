@@ -30,6 +30,15 @@ class Code(StrEnum):
     IN_PORTFOLIO = "in_portfolio"
     FUTURE_DAY = "future_day"
     OLDER_REPORT = "older_report"
+    NOTHING_CHANGED = "nothing_changed"
+    UNKNOWN_ACTION = "unknown_action"
+    NOT_OWNERS_SIDE = "not_owners_side"
+    DONE_BEFORE = "done_before"
+    CONSENT_MISSING = "consent_missing"
+    BRANCH_ELSEWHERE = "branch_elsewhere"
+    NOT_ROUTED_TO_YOU = "not_routed_to_you"
+    EARLIER_QUESTION = "earlier_question"
+    ANSWERED_BEFORE = "answered_before"
 
 
 TEXTS: Final[Mapping[Code, tuple[str, str]]] = {
@@ -92,6 +101,42 @@ TEXTS: Final[Mapping[Code, tuple[str, str]]] = {
     Code.OLDER_REPORT: (
         "已有截至更晚日期的报告在案；请报送此后的情况。",
         "A report of a later day is on record; report what is the case since.",
+    ),
+    Code.NOTHING_CHANGED: (
+        "修订内容与在案内容相同，无需提交。",
+        "The revision says what is on record already; it need not be submitted.",
+    ),
+    Code.UNKNOWN_ACTION: (
+        "工作方案中没有该项行动，请核对编号或先修订方案。",
+        "The work plan has no such action; check its id, or revise the plan first.",
+    ),
+    Code.NOT_OWNERS_SIDE: (
+        "该项行动由另一方负责，请由负责方报送完成情况。",
+        "The other side has to do this action; have that side report that it is done.",
+    ),
+    Code.DONE_BEFORE: (
+        "该项行动已报送完成，无需重复。",
+        "This action was reported as done already; it need not be reported again.",
+    ),
+    Code.CONSENT_MISSING: (
+        "代企业咨询须附该企业同意向银行提供资料的授权；请取得授权后以新编号重新提出。",
+        "To ask for an enterprise needs its consent to share its data with the bank; obtain it and ask under a new id.",
+    ),
+    Code.BRANCH_ELSEWHERE: (
+        "所指分行当日不服务该合作区所在省份，请更正或不指定分行。",
+        "The branch named does not serve the zone's province on that day; name another, or none.",
+    ),
+    Code.NOT_ROUTED_TO_YOU: (
+        "该咨询未转交贵行；请由承办分行或总行答复。",
+        "The question was not routed to your unit; the branch that has it, or the headquarters, may answer.",
+    ),
+    Code.EARLIER_QUESTION: (
+        "该答复针对此前的问题；请答复最新一问。",
+        "The answer is to an earlier question; answer the latest one.",
+    ),
+    Code.ANSWERED_BEFORE: (
+        "该问题已答复在案；如有补充，请待对方追问后答复。",
+        "This question is answered already; what there is to add can answer a further question.",
     ),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -21,8 +21,8 @@ from schemas.plan import (
     PlanSignedOff,
     PlanSignOffRecorded,
 )
-from schemas.reference import CHINA_TIME
 from schemas.values import Side
+from services.cooperation.domain.days import end_of, whole_second
 from services.kit.door import Deadline
 
 COMPLETION: Final = "completion"
@@ -126,18 +126,6 @@ def late_item(deadline: Deadline) -> PlanItem:
     """What a deadline of lateness is about."""
     _, part, referral_id = deadline.name.split(":")
     return PlanItem(part=PlanPart(part)) if part else PlanItem(referral_id=referral_id)
-
-
-def end_of(day: date) -> datetime:
-    """The last second of a day in China."""
-    return datetime.combine(day, time(23, 59, 59), tzinfo=CHINA_TIME)
-
-
-def whole_second(moment: datetime) -> datetime:
-    """The moment, or else the next whole second: due times are kept in milliseconds, rounded down, and nothing may be
-    dated before what it rests on.
-    """
-    return moment if not moment.microsecond else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def evolve(plan: ZonePlan | None, payload: Payload) -> ZonePlan:
