@@ -11,7 +11,6 @@ import ssl
 import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -27,10 +26,13 @@ from jinja2 import Template
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.liaison import NoticeQueued
+from schemas.liaison import NoticeQueued, PartnerNoticeQueued
 from services.kit.door import Done, Refused, Retry
+from services.liaison.domain.context import Pair
 from services.liaison.domain.labels import written_deadline, written_moment
 from services.liaison.texts import environment
+
+Notice = NoticeQueued | PartnerNoticeQueued
 
 _POLICY = compat32.clone(linesep="\r\n")
 """The older way of writing mails takes a fifth of the newer one's time, which parses each header that it is given."""
@@ -78,7 +80,7 @@ class Letter:
         self._sender = _mailbox("From", settings.sender_name, settings.sender)
         self._domain = settings.sender.rpartition("@")[2]
 
-    def write(self, notice: NoticeQueued) -> MIMEMultipart:
+    def write(self, notice: Notice) -> MIMEMultipart:
         """The mail of a notice; the same notice gives the same bytes again."""
         mail = MIMEMultipart("alternative", boundary=f"={notice.notice_id}=", policy=_POLICY)
         mail["From"] = self._sender
@@ -100,11 +102,11 @@ class Letter:
             mail.attach(MIMEText(text.replace("\n", "\r\n"), kind, "utf-8", policy=_POLICY))
         return mail
 
-    def text(self, notice: NoticeQueued) -> str:
+    def text(self, notice: Notice) -> str:
         """The mail's text/plain part."""
         return self._text.render(_values(notice))
 
-    def html(self, notice: NoticeQueued) -> str:
+    def html(self, notice: Notice) -> str:
         """The mail's text/html part."""
         return self._html.render(_values(notice))
 
@@ -117,13 +119,17 @@ class Letter:
         return environment(autoescape=True).get_template("mail.html.j2")
 
 
-def _values(notice: NoticeQueued) -> dict[str, object]:
-    asked: datetime | None = notice.acknowledge_by
+def _values(notice: Notice) -> dict[str, object]:
     return {
         "notice": notice,
         "occurred": written_moment(notice.occurred_at),
-        "deadline": written_deadline(asked, notice.provisional) if asked is not None else None,
+        "deadline": _acknowledge_by(notice) if isinstance(notice, NoticeQueued) else None,
     }
+
+
+def _acknowledge_by(notice: NoticeQueued) -> Pair | None:
+    asked = notice.acknowledge_by
+    return written_deadline(asked, notice.provisional) if asked is not None else None
 
 
 def _mailbox(header: str, name: str, address: str) -> str:
@@ -148,7 +154,7 @@ class Mailer:
         self._room = asyncio.Semaphore(settings.connections)
         self._idle: list[aiosmtplib.SMTP] = []
 
-    async def send(self, notice: NoticeQueued, attempt: int) -> Done | Refused:
+    async def send(self, notice: Notice, attempt: int) -> Done | Refused:
         """Hand a notice to the mail server.
 
         5xx about the recipient or the content is final. Whatever the server says about us (greeting, login, sender) is

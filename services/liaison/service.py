@@ -15,6 +15,8 @@ from schemas.liaison import (
     NoticeFileOpened,
     NoticeQueued,
     NoticeRefused,
+    PartnerNoticeFailed,
+    PartnerNoticeQueued,
 )
 from schemas.reference import Directory
 from schemas.referral import ReferralRegistered
@@ -22,6 +24,7 @@ from services.kit.door import Aggregate, Effect, Service
 from services.kit.working_days import WorkingDays
 from services.liaison.domain.context import Texts
 from services.liaison.domain.follow_up import decide_acknowledgement, decide_overdue, decide_sent
+from services.liaison.domain.partners import decide_partner_sent
 from services.liaison.domain.routing import RULES
 from services.liaison.domain.state import File, deadlines, evolve
 from services.liaison.domain.telling import decide_registration, decide_told
@@ -64,9 +67,17 @@ def build() -> Service:
         perform=mailer.send,
         result=decide_sent,
     )
+    partner_mail = Effect(
+        name="partner_mail",
+        opened_by=PartnerNoticeQueued,
+        closed_by=(NoticeDelivered, PartnerNoticeFailed),
+        identify=lambda payload: payload.notice_id,
+        perform=mailer.send,
+        result=decide_partner_sent,
+    )
     file = Aggregate(
         name="file",
-        keyed_by=("referral_id", "referral_id_or_zone"),
+        keyed_by=("referral_id", "referral_id_or_zone", "referral_id_or_plan"),
         state=File,
         table=LiaisonFile,
         evolve=evolve,
@@ -78,11 +89,13 @@ def build() -> Service:
             NoticeAcknowledged,
             NoticeEscalated,
             NoticeRefused,
+            PartnerNoticeQueued,
+            PartnerNoticeFailed,
         ),
         routes=_ROUTES,
         deadlines=deadlines,
         due=decide_overdue,
-        effects=(mail,),
+        effects=(mail, partner_mail),
     )
     return Service(
         name="liaison",

@@ -16,3 +16,4 @@ class LiaisonFile(StateRow, table=True):
     notices: Any = json_column()
     acknowledged: Any = json_column()
     tally: Any = json_column()
+    partner_notices: Any = json_column()

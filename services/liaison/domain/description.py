@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.envelope import Event
+from schemas.bulletin import BulletinMatched
+from schemas.cooperation import CooperationRefused
+from schemas.envelope import Event, Payload
 from schemas.liaison import NoticeFact
+from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.reference import Directory
 from schemas.risk import RiskFact
 from schemas.values import Lane
-from services.liaison.domain import said_of_loans, said_of_referrals, said_of_risk, said_of_screening
+from services.liaison.domain import (
+    said_of_deliberation,
+    said_of_loans,
+    said_of_partners,
+    said_of_plans,
+    said_of_referrals,
+    said_of_risk,
+    said_of_screening,
+)
 from services.liaison.domain.context import Pair
 from services.liaison.domain.labels import TITLES, label
 from services.liaison.domain.lines import Facts, FactsOf, ValuesOf, facts_from, same, zone_name
 from services.liaison.domain.said_of_risk import subject_of
 from services.liaison.domain.state import CaseFacts
 
-_SAID = (said_of_referrals, said_of_screening, said_of_loans, said_of_risk)
+_SAID = (
+    said_of_referrals,
+    said_of_screening,
+    said_of_deliberation,
+    said_of_partners,
+    said_of_plans,
+    said_of_loans,
+    said_of_risk,
+)
 _FACTS: Final[FactsOf] = {kind: facts for said in _SAID for kind, facts in said.FACTS.items()}
 _VALUES: Final[ValuesOf] = {kind: values for said in _SAID for kind, values in said.VALUES.items()}
+
+_KINDS: Final[Mapping[type[Payload], tuple[str, str]]] = {
+    **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), ("方案编号", "Plan")),
+    **dict.fromkeys((WishMatched, MatchTakenUp), ("意向编号", "Wish")),
+    BulletinMatched: ("企业", "Enterprise"),
+    CooperationRefused: ("编号", "Id"),
+}
+"""What the subject of an event is the id of, where it is no referral's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +86,7 @@ def _lines_of_file(event: Event[Any], case: CaseFacts | None, place: Pair) -> Fa
     elif isinstance(payload, RiskFact):
         yield "对象", "Subject", subject_of(payload)
     else:
-        yield "推荐编号", "Referral", same(event.subject)
+        zh, en = _KINDS.get(type(payload), ("推荐编号", "Referral"))
+        yield zh, en, same(event.subject)
     if place.en != "–":
         yield "合作区", "Zone", place

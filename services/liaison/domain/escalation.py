@@ -22,7 +22,8 @@ from services.liaison.domain.state import CaseFacts, File, OpenNotice, waiting_f
 NO_LIAISON_PERSON: Final = "no_liaison_person"
 NOT_DELIVERED: Final = "not_delivered"
 NOT_ACKNOWLEDGED: Final = "not_acknowledged"
-TEMPLATES: Final = (NO_LIAISON_PERSON, NOT_DELIVERED, NOT_ACKNOWLEDGED)
+PARTNER_NOT_REACHED: Final = "partner_not_reached"
+TEMPLATES: Final = (NO_LIAISON_PERSON, NOT_DELIVERED, NOT_ACKNOWLEDGED, PARTNER_NOT_REACHED)
 """Templates beside those of the routing table."""
 
 _BOTH: Final = (Unit.COMMERCE_HQ, Unit.BANK_HQ)

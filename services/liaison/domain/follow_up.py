@@ -21,8 +21,8 @@ from services.liaison.domain.context import LiaisonContext, Pair
 from services.liaison.domain.escalation import not_acknowledged, not_delivered
 from services.liaison.domain.state import File, OpenNotice, Stage
 
-_GAVE_UP: Final = "attempts-exhausted"
-_ANSWER_LIMIT: Final = 500
+GAVE_UP: Final = "attempts-exhausted"
+ANSWER_LIMIT: Final = 500
 
 _FAILURES: Final[Mapping[FailureCode, Pair]] = {
     FailureCode.MAIL_REFUSED: Pair(
@@ -56,7 +56,7 @@ def decide_sent(state: File | None, event: Event[EffectResult], context: Liaison
     id, outcome, attempts = event.data.effect_id, event.data.outcome, event.data.attempts
     notice = state.notices.get(id) if state is not None else None
     if isinstance(outcome, Done):
-        yield NoticeDelivered(notice_id=id, attempts=attempts, answer=outcome.detail[:_ANSWER_LIMIT])
+        yield NoticeDelivered(notice_id=id, attempts=attempts, answer=outcome.detail[:ANSWER_LIMIT])
     elif state is not None and notice is not None:
         yield _failed(id, notice, outcome, attempts)
         if notice.level == 0 and notice.stage is Stage.WAITING:
@@ -98,7 +98,7 @@ def _what_is_wrong(
 
 
 def _failed(id: str, notice: OpenNotice, outcome: Refused, attempts: int) -> NoticeFailed:
-    code = FailureCode.ATTEMPTS_EXHAUSTED if outcome.code == _GAVE_UP else FailureCode.MAIL_REFUSED
+    code = FailureCode.ATTEMPTS_EXHAUSTED if outcome.code == GAVE_UP else FailureCode.MAIL_REFUSED
     text = _FAILURES[code]
     return NoticeFailed(
         notice_id=id,
@@ -109,7 +109,7 @@ def _failed(id: str, notice: OpenNotice, outcome: Refused, attempts: int) -> Not
         role=notice.role,
         person_id=notice.person,
         attempts=attempts,
-        answer=outcome.detail[:_ANSWER_LIMIT],
+        answer=outcome.detail[:ANSWER_LIMIT],
     )
 
 

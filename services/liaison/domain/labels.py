@@ -8,12 +8,25 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from schemas.consent import ConsentScope
+from schemas.consortium import ShareOf
 from schemas.directory import PersonRole
+from schemas.opinion import ExtensionCode, Finality, Verdict
+from schemas.plan import PlanPart
 from schemas.reference import CHINA_TIME
 from schemas.referral import DuplicateRule, WithdrawalCode
 from schemas.risk import RiskSubject, WarningLevel
-from schemas.screening import Finality
-from schemas.values import Currency, FinancingNeed, KeyArea, Lane, Money, Side, SubjectKind
+from schemas.values import (
+    CooperationMode,
+    Currency,
+    FinancingNeed,
+    Industry,
+    KeyArea,
+    Lane,
+    Money,
+    Side,
+    SubjectKind,
+)
 from services.liaison.domain.context import Pair
 
 LABELS: Final[Mapping[type[StrEnum], Mapping[str, Pair]]] = {
@@ -52,6 +65,41 @@ LABELS: Final[Mapping[type[StrEnum], Mapping[str, Pair]]] = {
         FinancingNeed.INBOUND_INVESTMENT: Pair("引进投资", "inbound investment"),
         FinancingNeed.OUTBOUND_INVESTMENT: Pair("境外投资", "outbound investment"),
     },
+    Industry: {
+        Industry.FARMING: Pair("农林牧渔业", "farming"),
+        Industry.MINING: Pair("采矿业", "mining"),
+        Industry.MANUFACTURING: Pair("制造业", "manufacturing"),
+        Industry.UTILITIES: Pair("电力、燃气和水的生产供应", "utilities"),
+        Industry.CONSTRUCTION: Pair("建筑业", "construction"),
+        Industry.WHOLESALE: Pair("批发业", "wholesale"),
+        Industry.RETAIL: Pair("零售业", "retail"),
+        Industry.TRANSPORT: Pair("交通运输业", "transport"),
+        Industry.WAREHOUSING: Pair("仓储业", "warehousing"),
+        Industry.OTHER: Pair("其他行业", "other industry"),
+    },
+    CooperationMode: {
+        CooperationMode.DIRECT_LOAN: Pair("直接贷款", "direct loan"),
+        CooperationMode.SYNDICATED_LOAN: Pair("银团贷款", "syndicated loan"),
+        CooperationMode.SME_ON_LENDING: Pair("小微企业银行转贷款", "on-lending to micro and small firms"),
+        CooperationMode.INVESTMENT_LOAN_LINKAGE: Pair("投贷联动", "investment with loan"),
+        CooperationMode.BANK_INSURANCE: Pair("银保合作", "bank and insurer"),
+        CooperationMode.BANK_GUARANTEE: Pair("银担合作", "bank and guarantor"),
+    },
+    ShareOf: {
+        ShareOf.LOAN: Pair("贷款金额", "what is lent"),
+        ShareOf.RISK: Pair("贷款风险", "what may be lost"),
+        ShareOf.INVESTMENT: Pair("投资金额", "what is invested"),
+    },
+    PlanPart: {
+        PlanPart.INDUSTRY: Pair("产业规划", "industry plan"),
+        PlanPart.INVESTMENT_FINANCING: Pair("投融资规划", "investment and financing plan"),
+        PlanPart.PROMOTION_OPERATION: Pair("招商运营规划", "promotion and operation plan"),
+    },
+    ConsentScope: {
+        ConsentScope.COMMERCE: Pair("商务侧", "commerce side"),
+        ConsentScope.BANK: Pair("银行侧", "bank side"),
+        ConsentScope.PARTNER: Pair("合作机构", "partners"),
+    },
     WithdrawalCode: {
         WithdrawalCode.NO_LONGER_NEEDED: Pair("不再需要", "no longer needed"),
         WithdrawalCode.FINANCED_ELSEWHERE: Pair("已从他处融资", "financed elsewhere"),
@@ -66,6 +114,17 @@ LABELS: Final[Mapping[type[StrEnum], Mapping[str, Pair]]] = {
         ),
         DuplicateRule.SAME_PROJECT: Pair("同一项目", "same project"),
         DuplicateRule.SAME_ZONE_PLAN: Pair("同一合作区方案", "same zone plan"),
+    },
+    Verdict: {
+        Verdict.SUPPORT: Pair("支持", "support"),
+        Verdict.OPPOSE: Pair("反对", "oppose"),
+    },
+    ExtensionCode: {
+        ExtensionCode.DOCUMENTS_AWAITED: Pair("等待补充材料", "documents awaited"),
+        ExtensionCode.SITE_VISIT: Pair("需实地走访", "a visit on site is needed"),
+        ExtensionCode.APPROVAL_AWAITED: Pair("等待批准或备案", "an approval is awaited"),
+        ExtensionCode.PARTNER_AWAITED: Pair("等待合作机构答复", "a partner's answer is awaited"),
+        ExtensionCode.OTHER: Pair("其他", "other"),
     },
     Finality: {
         Finality.REPAIRABLE: Pair("可补正后重新推荐", "repairable; may be referred again"),
@@ -100,14 +159,30 @@ TITLES: Final[Mapping[str, Pair]] = {
     "case_amended": Pair("推荐内容变更", "Referral amended"),
     "case_withdrawn": Pair("推荐撤回", "Referral withdrawn"),
     "referral_rejected": Pair("推荐未予登记", "Referral rejected"),
+    "consent_awaited": Pair("待补充企业授权", "Consent of the enterprise awaited"),
+    "case_closed": Pair("案件结束", "Case closed"),
+    "resemblance_flagged": Pair("案件相似，请核实", "Case resembles another, please look"),
     "referral_duplicate": Pair("推荐重复", "Duplicate referral"),
     "screening_opened": Pair("共同筛选启动，请发表意见", "Joint screening open, your opinion is wanted"),
+    "opinion_drafted": Pair("本方意见待复核", "Your side's opinion waits for its checker"),
+    "opinion_returned": Pair("本方意见被退回", "Your side's opinion was sent back"),
+    "screening_reminded": Pair("意见即将到期，请发表意见", "Your opinion is due soon"),
+    "screening_escalated": Pair("意见逾期，报双方总部", "Opinion overdue, both headquarters told"),
+    "screening_extended": Pair("意见截止时间延期", "More time for opinions"),
+    "conference_called": Pair("双方意见不一，请总部会商", "The sides disagree, headquarters to confer"),
+    "precedent_carried": Pair("此前意见继续有效", "Earlier opinion taken over"),
     "case_shortlisted": Pair("列入拟支持对象名单", "Case shortlisted"),
     "case_declined": Pair("未通过共同筛选", "Case declined"),
     "case_expired": Pair("共同筛选逾期", "Joint screening expired"),
     "case_held": Pair("案件暂停办理", "Case held"),
     "case_released": Pair("案件暂停解除", "Hold released"),
     "step_refused": Pair("办理事项被拒", "Step refused"),
+    "mode_proposed": Pair("合作方式建议", "Mode of cooperation proposed"),
+    "partner_consent_missing": Pair("需补充对合作机构的授权", "Consent that covers partners is needed"),
+    "partner_invited": Pair("邀请参与融资", "Invitation to take part in a financing"),
+    "invitation_ended": Pair("邀请终止", "Invitation ended"),
+    "consortium_complete": Pair("合作份额已落实", "All parts taken up"),
+    "consortium_short": Pair("合作份额尚有缺口", "Parts are missing"),
     "loan_approved": Pair("贷款获批", "Loan approved"),
     "loan_declined": Pair("贷款未获批准", "Loan declined"),
     "loan_disbursed": Pair("贷款发放", "Loan disbursed"),
@@ -119,7 +194,14 @@ TITLES: Final[Mapping[str, Pair]] = {
     "warning_raised_further": Pair("风险预警升级", "Risk warning raised further"),
     "warning_cleared": Pair("风险预警解除", "Risk warning cleared"),
     "limit_breached": Pair("合作区敞口超限", "Zone limit breached"),
+    "plan_part_submitted": Pair("方案待会签", "Plan waits for sign-off"),
+    "plan_signed_off": Pair("方案生效", "Plan signed off"),
+    "plan_late": Pair("方案事项逾期", "Plan is late"),
+    "match_found": Pair("转移企业匹配", "An enterprise fits your zone"),
+    "match_taken_up": Pair("转移企业已有承接", "Enterprise taken up by a zone"),
+    "bulletin_matched": Pair("政策公告适用", "A policy bulletin fits"),
     "no_liaison_person": Pair("缺少对口联系人", "No liaison person named"),
+    "partner_not_reached": Pair("合作机构未能通知到", "Partner not reached"),
     "not_delivered": Pair("通知未能送达", "Notice not delivered"),
     "not_acknowledged": Pair("通知逾期未确认", "Notice not acknowledged in time"),
 }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from schemas.cooperation import CooperationRefused
 from schemas.envelope import Payload
 from schemas.liaison import NoticeFact
 from schemas.loan import LoanRefused
@@ -54,7 +55,7 @@ def zone_name(zone: str | None, on: datetime, directory: Directory) -> Pair:
     return Pair(known.name_zh, known.name_en) if known is not None else same(zone)
 
 
-def refused(payload: ScreeningRefused | LoanRefused | RiskRefused) -> Facts:
+def refused(payload: ScreeningRefused | LoanRefused | RiskRefused | CooperationRefused) -> Facts:
     """What was refused and why, whoever refused it."""
     yield "被拒事项", "Refused", same(payload.refused_type)
     yield "事件编号", "Event", same(payload.refused_id)

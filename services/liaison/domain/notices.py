@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid5
 
-from schemas.directory import PersonEntered, PersonRole
+from schemas.directory import PartnerEntered, PersonEntered, PersonRole
 from schemas.envelope import Payload
-from schemas.liaison import FailureCode, NoticeFact, NoticeFailed, NoticeQueued
+from schemas.liaison import FailureCode, NoticeFact, NoticeFailed, NoticeQueued, PartnerNoticeQueued
 from services.liaison.domain.context import Pair, Texts
 from services.liaison.domain.labels import label
 from services.liaison.domain.recipients import Address
@@ -69,6 +69,28 @@ def queued(draft: Draft, persons: Iterable[PersonEntered]) -> Iterator[Payload]:
             text_en=_fit(draft.texts.text.en, _TEXT_LIMIT),
             facts=draft.facts,
         )
+
+
+def queued_for_partner(draft: Draft, partner: PartnerEntered, email: str) -> PartnerNoticeQueued:
+    """The notice to a partner, at its address."""
+    return PartnerNoticeQueued(
+        notice_id=notice_id(draft.origin, f"partner/{partner.code}"),
+        file=draft.file,
+        about_id=draft.about_id,
+        about_type=draft.about_type,
+        occurred_at=draft.occurred_at,
+        template=draft.template,
+        partner=partner.code,
+        partner_entry=partner.entry_key,
+        name_zh=partner.name_zh,
+        name_en=partner.name_en,
+        email=email,
+        subject_zh=_one_line(draft.texts.subject.zh),
+        subject_en=_one_line(draft.texts.subject.en),
+        text_zh=_fit(draft.texts.text.zh, _TEXT_LIMIT),
+        text_en=_fit(draft.texts.text.en, _TEXT_LIMIT),
+        facts=draft.facts,
+    )
 
 
 def unreachable(origin: str, address: Address) -> NoticeFailed:

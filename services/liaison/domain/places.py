@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from schemas.bulletin import BulletinMatched
+from schemas.consortium import CooperationConsentMissing, CooperationInvitationEnded, CooperationPartnerInvited
+from schemas.cooperation import CooperationRefused
+from schemas.deliberation import (
+    ScreeningEscalated,
+    ScreeningOpinionDrafted,
+    ScreeningOpinionReturned,
+    ScreeningPrecedentWeighed,
+    ScreeningReminded,
+)
 from schemas.envelope import Event, Payload
 from schemas.loan import LoanRefused
+from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.reference import Directory
-from schemas.referral import DuplicateFound, ReferralRejected
+from schemas.referral import DuplicateFound, ReferralRefused, ReferralRejected
+from schemas.referral_course import ConsentAwaited, ReferralClosed
 from schemas.risk import (
     RiskFact,
     RiskLimitBreached,
@@ -24,6 +37,8 @@ from schemas.values import BANK_HQ, COMMERCE_HQ, Side
 from services.kit.door import Early
 from services.liaison.domain.recipients import Place, place_of_case, place_of_zone
 from services.liaison.domain.state import CaseFacts, File
+
+_PARTNER: Final = "//partner/"
 
 Found = tuple[CaseFacts | None, Place]
 Where = Callable[[Event[Any], File | None, Directory], Found]
@@ -60,15 +75,63 @@ def _of_referrer(event: Event[Any], state: File | None, directory: Directory) ->
     return None, Place(parties=(event.data.source,))
 
 
+def _of_sender(event: Event[ReferralRefused | CooperationRefused], state: File | None, directory: Directory) -> Found:
+    """What was refused concerns whoever sent it, which need not be a party of the case, if there is one."""
+    source = event.data.source
+    if source is None:
+        return None, Place()
+    if source.startswith(_PARTNER):
+        return None, Place(partners=(partner_code(source),))
+    return None, Place(parties=(source,))
+
+
+def _of_the_referrer(event: Event[Any], state: File | None, directory: Directory) -> Found:
+    case = case_of(event, state)
+    return case, place_of_case(case, case.source)
+
+
+def _of_partner(
+    event: Event[CooperationPartnerInvited | CooperationInvitationEnded], state: File | None, directory: Directory
+) -> Found:
+    """An invitation concerns its partner, who is told what the invitation says and nothing else of the case."""
+    case_of(event, state)
+    return None, Place(partners=(event.data.partner,))
+
+
+def _of_zone(event: Event[Any], state: File | None, directory: Directory) -> Found:
+    return None, place_of_zone(event.data.zone, event.time, directory)
+
+
+def _of_matched_zones(event: Event[WishMatched], state: File | None, directory: Directory) -> Found:
+    return None, Place(parties=tuple(f"//commerce/{match.zone}" for match in event.data.matches))
+
+
 def _of_publisher(event: Event[LoanRefused], state: File | None, directory: Directory) -> Found:
     case = case_of(event, state)
     return case, place_of_case(case, event.data.refused_source)
 
 
-def _of_screener(event: Event[ScreeningRefused], state: File | None, directory: Directory) -> Found:
-    """A side's step was refused. Our own services need no mail."""
-    case, side = case_of(event, state), event.data.side
-    return case, place_of_case(case, *((screener(case, side),) if side is not None else ()))
+def _of_sides(sides: Callable[[Any], Iterable[Side]]) -> Where:
+    """What concerns one side of a screening (or both) and not the other."""
+
+    def found(event: Event[Any], state: File | None, directory: Directory) -> Found:
+        case = case_of(event, state)
+        return case, place_of_case(case, *(screener(case, side) for side in sides(event.data)))
+
+    return found
+
+
+def _side(payload: ScreeningRefused | ScreeningOpinionDrafted | ScreeningOpinionReturned) -> tuple[Side, ...]:
+    # What our own services asked for and were refused needs no mail.
+    return (payload.side,) if payload.side is not None else ()
+
+
+def _missing(payload: ScreeningReminded | ScreeningEscalated) -> tuple[Side, ...]:
+    return payload.missing
+
+
+def _carried(payload: ScreeningPrecedentWeighed) -> tuple[Side, ...]:
+    return payload.carried
 
 
 def _of_risk(event: Event[RiskFact], state: File | None, directory: Directory) -> Found:
@@ -89,6 +152,11 @@ def screener(case: CaseFacts, side: Side) -> str:
     return f"//commerce/{case.province}" if side is Side.COMMERCE else f"//bank/{case.branch}"
 
 
+def partner_code(source: str) -> str:
+    """The partner whose system speaks as this source."""
+    return source.removeprefix(_PARTNER).partition("/")[0]
+
+
 def _zone_of(payload: RiskFact) -> str | None:
     if payload.subject_kind is RiskSubject.ZONE:
         return payload.subject
@@ -98,8 +166,17 @@ def _zone_of(payload: RiskFact) -> str | None:
 _WHERE: Final[Mapping[type[Payload], Where]] = {
     ReferralRejected: _of_referrer,
     DuplicateFound: _of_referrer,
+    ConsentAwaited: _of_referrer,
+    **dict.fromkeys((ReferralRefused, CooperationRefused), _of_sender),
+    **dict.fromkeys((ReferralClosed, CooperationConsentMissing), _of_the_referrer),
+    **dict.fromkeys((CooperationPartnerInvited, CooperationInvitationEnded), _of_partner),
+    **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), _of_zone),
+    **dict.fromkeys((MatchTakenUp, BulletinMatched), _of_zone),
+    WishMatched: _of_matched_zones,
     LoanRefused: _of_publisher,
-    ScreeningRefused: _of_screener,
+    **dict.fromkeys((ScreeningRefused, ScreeningOpinionDrafted, ScreeningOpinionReturned), _of_sides(_side)),
+    **dict.fromkeys((ScreeningReminded, ScreeningEscalated), _of_sides(_missing)),
+    ScreeningPrecedentWeighed: _of_sides(_carried),
     RiskRefused: _of_headquarters,
     **dict.fromkeys((RiskWarningRaised, RiskWarningRaisedFurther, RiskWarningCleared, RiskLimitBreached), _of_risk),
 }

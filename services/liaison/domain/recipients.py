@@ -27,6 +27,8 @@ class Unit(StrEnum):
     BANK_HQ = "bank_hq"
     PARTY = "party"
     """Whoever referred, reported or is asked for something: the places that their sources name."""
+    PARTNER = "partner"
+    """The partner that is invited, or that answered; see `partners.py`."""
 
 
 class Address(NamedTuple):
@@ -39,12 +41,15 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something happened, as far as it is known; `parties` are CloudEvents sources of those whom it concerns."""
+    """Where something happened, as far as it is known; `parties` are CloudEvents sources of those whom it concerns,
+    `partners` the codes of partners.
+    """
 
     zone: str | None = None
     province: str | None = None
     branches: tuple[str, ...] = ()
     parties: tuple[str, ...] = ()
+    partners: tuple[str, ...] = ()
 
 
 def place_of_case(case: CaseFacts, *parties: str) -> Place:
@@ -97,6 +102,8 @@ def _addresses(unit: Unit, place: Place) -> list[tuple[Address, ...]]:
             return [(commerce_hq,)]
         case Unit.BANK_HQ:
             return [(bank_hq,)]
+        case Unit.PARTNER:
+            return []
         case Unit.PARTY:
             return [(_address_of_party(party),) for party in place.parties]
 

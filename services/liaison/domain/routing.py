@@ -9,6 +9,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.bulletin import BulletinMatched
+from schemas.consortium import (
+    ConsortiumComplete,
+    ConsortiumShort,
+    CooperationConsentMissing,
+    CooperationInvitationEnded,
+    CooperationModeProposed,
+    CooperationPartnerInvited,
+)
+from schemas.cooperation import CooperationRefused
+from schemas.deliberation import (
+    ScreeningConferenceCalled,
+    ScreeningEscalated,
+    ScreeningExtended,
+    ScreeningOpinionDrafted,
+    ScreeningOpinionReturned,
+    ScreeningPrecedentWeighed,
+    ScreeningReminded,
+)
 from schemas.envelope import Payload
 from schemas.loan import (
     LoanApproved,
@@ -20,13 +39,18 @@ from schemas.loan import (
     LoanSettled,
     LoanWrittenOff,
 )
+from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.referral import (
     DuplicateFound,
     ReferralAmended,
+    ReferralRefused,
     ReferralRegistered,
     ReferralRejected,
     ReferralWithdrawn,
 )
+from schemas.referral_course import ConsentAwaited, ReferralClosed
+from schemas.resemblance import ResemblanceFlagged
 from schemas.risk import (
     RiskLimitBreached,
     RiskRefused,
@@ -78,13 +102,38 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(ReferralWithdrawn, "case_withdrawn", _GROUND),
     Rule(ReferralRejected, "referral_rejected", (Unit.PARTY,)),
     Rule(DuplicateFound, "referral_duplicate", (Unit.PARTY,)),
+    Rule(ReferralRefused, "step_refused", (Unit.PARTY,)),
+    Rule(ConsentAwaited, "consent_awaited", (Unit.PARTY,)),
+    Rule(ResemblanceFlagged, "resemblance_flagged", _GROUND, acknowledge=True),
+    Rule(ReferralClosed, "case_closed", (Unit.PARTY,)),
     Rule(ScreeningOpened, "screening_opened", _SCREENERS),
+    Rule(ScreeningOpinionDrafted, "opinion_drafted", (Unit.PARTY,)),
+    Rule(ScreeningOpinionReturned, "opinion_returned", (Unit.PARTY,)),
+    Rule(ScreeningPrecedentWeighed, "precedent_carried", (Unit.PARTY,)),
+    Rule(ScreeningReminded, "screening_reminded", (Unit.PARTY,)),
+    Rule(ScreeningExtended, "screening_extended", _SCREENERS),
+    Rule(ScreeningEscalated, "screening_escalated", (Unit.PARTY, *_HEADQUARTERS)),
+    Rule(ScreeningConferenceCalled, "conference_called", (*_SCREENERS, *_HEADQUARTERS)),
     Rule(ScreeningShortlisted, "case_shortlisted", _GROUND, acknowledge=True),
     Rule(ScreeningDeclined, "case_declined", _GROUND),
     Rule(ScreeningExpired, "case_expired", (*_SCREENERS, *_HEADQUARTERS)),
     Rule(ScreeningHeld, "case_held", _GROUND, acknowledge=True),
     Rule(ScreeningReleased, "case_released", _GROUND),
     Rule(ScreeningRefused, "step_refused", (Unit.PARTY,)),
+    Rule(CooperationModeProposed, "mode_proposed", (Unit.BRANCH,)),
+    Rule(CooperationConsentMissing, "partner_consent_missing", (Unit.PARTY,)),
+    Rule(CooperationPartnerInvited, "partner_invited", (Unit.PARTNER,)),
+    Rule(CooperationInvitationEnded, "invitation_ended", (Unit.PARTNER,)),
+    Rule(ConsortiumComplete, "consortium_complete", _GROUND),
+    Rule(ConsortiumShort, "consortium_short", (Unit.BRANCH, Unit.BANK_HQ)),
+    Rule(CooperationRefused, "step_refused", (Unit.PARTY, Unit.PARTNER)),
+    Rule(PlanPartRecorded, "plan_part_submitted", _SCREENERS),
+    Rule(PlanPartReplaced, "plan_part_submitted", _SCREENERS),
+    Rule(PlanSignedOff, "plan_signed_off", _PROVINCE),
+    Rule(PlanLateMarked, "plan_late", (Unit.ZONE, Unit.DEPARTMENT)),
+    Rule(WishMatched, "match_found", (Unit.PARTY,)),
+    Rule(MatchTakenUp, "match_taken_up", _SCREENERS),
+    Rule(BulletinMatched, "bulletin_matched", (Unit.ZONE,)),
     Rule(LoanApproved, "loan_approved", (Unit.ZONE,)),
     Rule(LoanDeclined, "loan_declined", (Unit.ZONE,)),
     Rule(LoanDisbursed, "loan_disbursed", (Unit.ZONE,)),

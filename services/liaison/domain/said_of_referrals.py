@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas.faults import Fault
 from schemas.referral import (
     DuplicateFound,
     Referral,
     ReferralAmended,
+    ReferralRefused,
     ReferralRegistered,
     ReferralRejected,
     ReferralWithdrawn,
 )
+from schemas.referral_course import ConsentAwaited, ReferralClosed
+from schemas.resemblance import ResemblanceFlagged
 from services.liaison.domain.context import Pair
-from services.liaison.domain.labels import label, listed, written_money
+from services.liaison.domain.labels import label, listed, written_deadline, written_moment, written_money
 from services.liaison.domain.lines import SHOWN, Facts, FactsOf, ValuesOf, same
 
 
@@ -43,17 +47,46 @@ def _withdrawn(payload: ReferralWithdrawn) -> Facts:
 
 
 def _rejected(payload: ReferralRejected) -> Facts:
-    for fault in payload.faults[:SHOWN]:
+    return _faults(payload.faults)
+
+
+def _faults(faults: tuple[Fault, ...]) -> Facts:
+    for fault in faults[:SHOWN]:
         where = fault.pointer or "/"
         yield "错误", "Fault", Pair(f"{where}：{fault.zh}", f"{where}: {fault.en}")
-    if len(payload.faults) > SHOWN:
-        count = len(payload.faults)
-        yield "错误总数", "Faults in all", same(str(count))
+    if len(faults) > SHOWN:
+        yield "错误总数", "Faults in all", same(str(len(faults)))
 
 
 def _duplicate(payload: DuplicateFound) -> Facts:
     yield "已有案件", "Existing case", same(payload.duplicate_of)
     yield "判定规则", "Rule", label(payload.rule)
+
+
+def _refused(payload: ReferralRefused) -> Facts:
+    yield "被拒事项", "Refused", same(payload.refused_type)
+    if payload.refused_id is not None:
+        yield "事件编号", "Event", same(payload.refused_id)
+    yield "原因", "Reason", Pair(payload.zh, payload.en)
+    yield from _faults(payload.faults)
+
+
+def _awaited(payload: ConsentAwaited) -> Facts:
+    yield "名称", "Name", same(payload.referral.name)
+    yield "缺少授权的一方", "Consent is missing for", listed(label(scope) for scope in payload.missing)
+    yield "补充截止", "Due by", written_deadline(payload.until, payload.until_provisional)
+
+
+def _closed(payload: ReferralClosed) -> Facts:
+    yield "结束原因", "What ended it", Pair(payload.zh, payload.en)
+    if payload.duplicate_of is not None:
+        yield "同一事项的案件", "The case that it repeats", same(payload.duplicate_of)
+
+
+def _flagged(payload: ResemblanceFlagged) -> Facts:
+    for one in payload.resembles[:SHOWN]:
+        alike = Pair(f"{one.referral_id}：{one.zh}", f"{one.referral_id}: {one.en}")
+        yield "相似案件", "Resembles", alike
 
 
 FACTS: Final[FactsOf] = {
@@ -62,8 +95,14 @@ FACTS: Final[FactsOf] = {
     ReferralWithdrawn: _withdrawn,
     ReferralRejected: _rejected,
     DuplicateFound: _duplicate,
+    ReferralRefused: _refused,
+    ConsentAwaited: _awaited,
+    ReferralClosed: _closed,
+    ResemblanceFlagged: _flagged,
 }
 
 VALUES: Final[ValuesOf] = {
     ReferralRegistered: lambda payload: {"side": label(payload.side), "lane": label(payload.referral.lane)},
+    ConsentAwaited: lambda payload: {"until": written_moment(payload.until)},
+    ReferralClosed: lambda payload: {"repairable": payload.repairable},
 }

@@ -19,6 +19,8 @@ from schemas.liaison import (
     NoticeFailed,
     NoticeFileOpened,
     NoticeQueued,
+    PartnerNoticeFailed,
+    PartnerNoticeQueued,
 )
 from schemas.values import Lane, Side
 from services.kit.door import Deadline
@@ -69,6 +71,16 @@ class OpenNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class PartnerNotice:
+    """A notice to a partner whose mail is on its way."""
+
+    partner: str
+    template: str
+    about: str
+    about_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """How many notices of the file came how far."""
 
@@ -81,12 +93,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One case or zone: `facts` where it is a case, `notices` not settled yet, `acknowledged` notice id → person id."""
+    """One case, zone, plan or question: `facts` where it is a case, `notices` and `partner_notices` not settled yet,
+    `acknowledged` notice id → person id.
+    """
 
     facts: CaseFacts | None = None
     notices: dict[str, OpenNotice] = field(default_factory=dict)
     acknowledged: dict[str, str] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
+    partner_notices: dict[str, PartnerNotice] = field(default_factory=dict)
 
 
 def evolve(state: File | None, payload: Payload) -> File:
@@ -97,8 +112,12 @@ def evolve(state: File | None, payload: Payload) -> File:
             return replace(file, facts=case_from(payload))
         case NoticeQueued():
             return _queued(file, payload)
+        case PartnerNoticeQueued():
+            return _queued_for_partner(file, payload)
         case NoticeDelivered():
-            return _with(file, payload.notice_id, sent=True, delivered=1)
+            return _with(_without(file, payload.notice_id), payload.notice_id, sent=True, delivered=1)
+        case PartnerNoticeFailed():
+            return _with(_without(file, payload.notice_id), payload.notice_id, failed=1)
         case NoticeFailed():
             return _with(file, payload.notice_id, sent=True, failed=1)
         case NoticeEscalated():
@@ -154,6 +173,19 @@ def _queued(file: File, queued: NoticeQueued) -> File:
     )
     tally = replace(file.tally, queued=file.tally.queued + 1)
     return replace(file, notices={**file.notices, queued.notice_id: notice}, tally=tally)
+
+
+def _queued_for_partner(file: File, queued: PartnerNoticeQueued) -> File:
+    notice = PartnerNotice(queued.partner, queued.template, queued.about_id, queued.about_type)
+    tally = replace(file.tally, queued=file.tally.queued + 1)
+    return replace(file, partner_notices={**file.partner_notices, queued.notice_id: notice}, tally=tally)
+
+
+def _without(file: File, notice_id: str) -> File:
+    """The file once the fate of a notice to a partner is known."""
+    if notice_id not in file.partner_notices:
+        return file
+    return replace(file, partner_notices={id: one for id, one in file.partner_notices.items() if id != notice_id})
 
 
 def _with(

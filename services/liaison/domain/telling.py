@@ -13,8 +13,9 @@ from services.liaison.domain.context import LiaisonContext
 from services.liaison.domain.description import describe
 from services.liaison.domain.escalation import unnamed
 from services.liaison.domain.notices import Draft, queued
+from services.liaison.domain.partners import tell_partners
 from services.liaison.domain.places import where
-from services.liaison.domain.recipients import Place, place_of_case, resolve
+from services.liaison.domain.recipients import Place, Unit, place_of_case, resolve
 from services.liaison.domain.routing import Rule, rule_for
 from services.liaison.domain.state import CaseFacts, File, case_from
 
@@ -38,23 +39,29 @@ def decide_registration(
     )
     yield opened
     case = case_from(opened)
-    yield from _tell(event, case, place_of_case(case), context)
+    yield from _tell(event, case, place_of_case(case), state, context)
 
 
 def decide_told(state: File | None, event: Event[Any], context: LiaisonContext) -> Iterator[Payload]:
     """Something happened: whoever the routing table names is told."""
     case, place = where(event, state, context.directory)
-    return _tell(event, case, place, context)
+    return _tell(event, case, place, state, context)
 
 
-def _tell(event: Event[Any], case: CaseFacts | None, place: Place, context: LiaisonContext) -> Iterator[Payload]:
+def _tell(
+    event: Event[Any], case: CaseFacts | None, place: Place, state: File | None, context: LiaisonContext
+) -> Iterator[Payload]:
     rule = rule_for(event.data)
     if rule is None:
         return
     persons, missing = resolve(rule.to, place, event.time, context.directory)
+    partners = place.partners if Unit.PARTNER in rule.to else ()
+    if not (persons or missing or partners):
+        return
     draft = _draft(rule, event, case, place, context)
     yield from queued(draft, persons)
     yield from unnamed(draft, missing, case, context)
+    yield from tell_partners(draft, partners, state, context)
 
 
 def _draft(rule: Rule, event: Event[Any], case: CaseFacts | None, place: Place, context: LiaisonContext) -> Draft:

@@ -6,19 +6,21 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from schemas.directory import BranchEntered, Entry, PersonEntered, PersonRole, ZoneEntered
+from schemas.directory import BranchEntered, Entry, PartnerEntered, PersonEntered, PersonRole, ZoneEntered
 from schemas.envelope import Event, Payload
 from schemas.liaison import (
     NoticeAcknowledgementSubmitted,
     NoticeEscalated,
     NoticeFailed,
     NoticeQueued,
+    PartnerNoticeQueued,
 )
 from schemas.referral import ReferralRegistered
 from schemas.values import Side
 from services.kit.door import Deadline, Done, EffectResult, Refused
 from services.kit.working_days import WorkingDays
 from services.liaison.domain.state import File, deadlines, evolve
+from services.liaison.mail import Notice
 from services.liaison.service import Context, build
 from services.liaison.texts import Renderer
 
@@ -75,6 +77,17 @@ DEPARTMENT_PERSON = person("department-person", Side.COMMERCE, PersonRole.DEPART
 BRANCH_PERSON = person("branch-person", Side.BANK, PersonRole.BRANCH, "exim-nmg")
 COMMERCE_HQ = person("hq-commerce", Side.COMMERCE, PersonRole.HEADQUARTERS)
 BANK_HQ = person("hq-bank", Side.BANK, PersonRole.HEADQUARTERS)
+PARTNER = PartnerEntered.model_validate(
+    {
+        "code": "frontier-guarantee",
+        "kind": "guarantee_fund",
+        "name_zh": "边疆融资担保基金",
+        "name_en": "Frontier Guarantee Fund",
+        "valid_from": START,
+        "modes": ["bank_guarantee"],
+        "email": "desk@guarantee.example",
+    }
+)
 EVERYBODY: tuple[Entry, ...] = (
     zone(),
     branch(),
@@ -83,6 +96,7 @@ EVERYBODY: tuple[Entry, ...] = (
     BRANCH_PERSON,
     COMMERCE_HQ,
     BANK_HQ,
+    PARTNER,
 )
 
 
@@ -103,8 +117,8 @@ def context(entries: Iterable[Entry] = EVERYBODY) -> Context:
     return made
 
 
-def without(*persons: PersonEntered) -> list[Entry]:
-    """The directory without some persons."""
+def without(*persons: Entry) -> list[Entry]:
+    """The directory without some of its entries."""
     return [entry for entry in EVERYBODY if entry not in persons]
 
 
@@ -120,9 +134,9 @@ class Desk:
         """What the service says to an input."""
         return self._take(ROUTES[type(event.data)](self.state, event, self.context))  # type: ignore[operator]
 
-    def mail(self, notice: NoticeQueued, outcome: Done | Refused = Done("250 OK"), attempts: int = 1) -> list[Any]:  # noqa: B008
+    def mail(self, notice: Notice, outcome: Done | Refused = Done("250 OK"), attempts: int = 1) -> list[Any]:  # noqa: B008
         """What the service says to a mail's fate."""
-        (effect,) = build().aggregates[0].effects
+        effect = build().aggregates[0].effects[0 if isinstance(notice, NoticeQueued) else 1]
         result = EffectResult(notice.notice_id, outcome, attempts)
         return self._take(effect.result(self.state, event(result, id=f"mail/{notice.notice_id}"), self.context))
 
@@ -157,6 +171,11 @@ class Desk:
 def notices(outputs: Iterable[Any]) -> list[NoticeQueued]:
     """The notices among outputs."""
     return [one for one in outputs if isinstance(one, NoticeQueued)]
+
+
+def partner_notices(outputs: Iterable[Any]) -> list[PartnerNoticeQueued]:
+    """The notices to partners among outputs."""
+    return [one for one in outputs if isinstance(one, PartnerNoticeQueued)]
 
 
 def recipients(outputs: Iterable[Any]) -> list[str]:

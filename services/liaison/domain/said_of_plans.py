@@ -1,0 +1,89 @@
+"""What notices tell of zone plans, of enterprises that look for a zone, and of policy bulletins."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.bulletin import BulletinMatched
+from schemas.cooperation import CooperationRefused
+from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.plan import PlanItem, PlanLateMarked, PlanPartFact, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
+from services.liaison.domain.context import Pair
+from services.liaison.domain.labels import label, listed, written_day
+from services.liaison.domain.lines import SHOWN, Facts, FactsOf, ValuesOf, refused, same
+
+
+def _part(payload: PlanPartFact) -> Facts:
+    yield "规划部分", "Part", label(payload.part)
+    yield "版本", "Version", same(str(payload.version))
+    yield "标题", "Title", same(payload.title)
+    yield "内容摘要", "Summary", same(payload.summary)
+    for document in payload.documents[:SHOWN]:
+        yield "文件", "Document", same(document.uri)
+
+
+def _replaced(payload: PlanPartReplaced) -> Facts:
+    yield from _part(payload)
+    if payload.voided:
+        yield "须重新会签", "To sign again", listed(label(side) for side in payload.voided)
+
+
+def _signed_off(payload: PlanSignedOff) -> Facts:
+    for signed in payload.versions:
+        part = label(signed.part)
+        version = Pair(f"{part.zh}，第 {signed.version} 版", f"{part.en}, version {signed.version}")
+        yield "已会签", "Signed off", version
+
+
+def _late(payload: PlanLateMarked) -> Facts:
+    yield "事项", "What is late", _item(payload.item)
+    yield "应完成日期", "To be complete by", written_day(payload.complete_by)
+    yield "完成程度", "Done", same(f"{payload.percent}%")
+
+
+def _item(item: PlanItem) -> Pair:
+    if item.part is not None:
+        return label(item.part)
+    return Pair(f"项目 {item.referral_id}", f"project {item.referral_id}")
+
+
+def _matched(payload: WishMatched) -> Facts:
+    yield "企业", "Enterprise", same(payload.enterprise)
+    yield "行业", "Industry", label(payload.industry)
+    for match in payload.matches[:SHOWN]:
+        zh, en = "；".join(one.zh for one in match.reasons), "; ".join(one.en for one in match.reasons)
+        yield "匹配合作区", "Zone that fits", Pair(f"{match.name_zh}：{zh}", f"{match.name_en}: {en}")
+
+
+def _taken_up(payload: MatchTakenUp) -> Facts:
+    yield "企业", "Enterprise", same(payload.enterprise)
+    if payload.text is not None:
+        yield "说明", "Explanation", same(payload.text)
+
+
+def _bulletin(payload: BulletinMatched) -> Facts:
+    yield "公告编号", "Bulletin", same(payload.bulletin_id)
+    yield "案件编号", "Case", same(payload.referral_id)
+    yield "统一社会信用代码", "Credit code", same(payload.credit_code)
+    if payload.valid_to is not None:
+        yield "有效期至", "Holds until", written_day(payload.valid_to)
+    yield "适用理由", "Why it fits", same(", ".join(f"{reason.code}={reason.value}" for reason in payload.reasons))
+
+
+FACTS: Final[FactsOf] = {
+    PlanPartRecorded: _part,
+    PlanPartReplaced: _replaced,
+    PlanSignedOff: _signed_off,
+    PlanLateMarked: _late,
+    WishMatched: _matched,
+    MatchTakenUp: _taken_up,
+    BulletinMatched: _bulletin,
+    CooperationRefused: refused,
+}
+
+VALUES: Final[ValuesOf] = {
+    PlanPartRecorded: lambda payload: {"part": label(payload.part), "version": payload.version},
+    PlanPartReplaced: lambda payload: {"part": label(payload.part), "version": payload.version},
+    PlanLateMarked: lambda payload: {"item": _item(payload.item), "day": written_day(payload.complete_by)},
+    BulletinMatched: lambda payload: {"bulletin": Pair(payload.title_zh, payload.title_en)},
+}
