@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
+import re
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +29,7 @@ SHIPPED = Path(__file__).parents[2] / "deploy" / "demo"
 """The scenario of the checkout; an installed package has none beside it."""
 
 _IDS = uuid.UUID("6d3ab2c5-5d0c-5f5b-9c86-3a0c1f6a3c0e")
+_FILE = re.compile(r"\{(?P<what>text|digest) of (?P<name>[A-Za-z0-9._-]+)\}")
 _INTEGERS = frozenset({"employees", "revenue_10k_cny", "assets_10k_cny", "term_months", "days"})
 _STRUCTURED = b"application/cloudevents+json"
 
@@ -166,14 +169,25 @@ class Scenario:
     def _encoded(self, event: Mapping[str, Any]) -> Publication:
         topic = self.catalogue.topic_of_publisher(event["source"], event["type"])
         time = moment(event["time"], self._now).isoformat()
-        data = fill_days(event["data"], self._now)
-        key = event["subject"].encode()
+        data = self._with_files(fill_days(event["data"], self._now))
+        subject = str(fill_days(event["subject"], self._now))
+        event = {**event, "subject": subject}
+        key = subject.encode()
         if event.get("mode") == "structured":
             whole = {"specversion": "1.0", "datacontenttype": "application/json", **event, "time": time, "data": data}
             del whole["mode"]
             return Publication(topic.name, key, orjson.dumps(whole), (("content-type", _STRUCTURED),))
         attributes = {name: event[name] for name in ("id", "source", "type", "subject")} | {"time": time}
         return Publication(topic.name, key, orjson.dumps(data), _headers(attributes))
+
+    def _with_files(self, value: Any) -> Any:
+        """`value` with `{text of NAME}` and `{digest of NAME}` replaced by a file's text, or its SHA-256."""
+        if isinstance(value, dict):
+            return {name: self._with_files(child) for name, child in value.items()}
+        if not isinstance(value, str) or (match := _FILE.fullmatch(value)) is None:
+            return value
+        content = (self._folder / match["name"]).read_bytes()
+        return content.decode() if match["what"] == "text" else hashlib.sha256(content).hexdigest()
 
     def _raw(self, raw: Mapping[str, Any]) -> Publication:
         """A record that no careful publisher would send, on the topic where `like` would belong."""

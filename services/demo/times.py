@@ -39,13 +39,13 @@ def moment(text: str, now: datetime) -> datetime:
 
 
 def fill_days(value: object, now: datetime) -> object:
-    """`value` with every text like `{+300d}` or `{-20d}` in it replaced by that day in China, counted from `now`."""
+    """`value` with every `{+300d}` or `{-20d}` in its texts replaced by that day in China, counted from `now`."""
     if isinstance(value, dict):
         return {name: fill_days(child, now) for name, child in value.items()}
     if isinstance(value, list):
         return [fill_days(child, now) for child in value]
-    if isinstance(value, str) and (match := _DAY.fullmatch(value)):
-        return (_today(now) + timedelta(days=int(match["days"]))).isoformat()
+    if isinstance(value, str):
+        return _DAY.sub(lambda match: (_today(now) + timedelta(days=int(match["days"]))).isoformat(), value)
     return value
 
 

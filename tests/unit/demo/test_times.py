@@ -34,5 +34,5 @@ def test_a_time_of_today_that_is_not_over_yet_is_refused() -> None:
 
 def test_days_inside_the_data_are_filled_in_and_other_texts_are_left_alone() -> None:
     given = {"a": "{+30d}", "b": ["{-1d}", "-1d", 5], "c": {"d": "x{+1d}"}, "e": "{+-1d}"}
-    filled = {"a": "2026-04-09", "b": ["2026-03-09", "-1d", 5], "c": {"d": "x{+1d}"}, "e": "{+-1d}"}
+    filled = {"a": "2026-04-09", "b": ["2026-03-09", "-1d", 5], "c": {"d": "x2026-03-11"}, "e": "{+-1d}"}
     assert fill_days(given, NOON) == filled
