@@ -9,10 +9,12 @@ from typing import Any
 
 from schemas.envelope import Event
 from schemas.reference import Directory
+from services.cooperation.domain import advice, advice_decisions
+from services.cooperation.domain.advice import Advice
 from services.cooperation.domain.filing import Filed, Kinds
 from services.cooperation.domain.plan_decisions import ZONE_PLANS
 from services.cooperation.domain.work_plan_decisions import WORK_PLANS
-from services.cooperation.store import PlanRow
+from services.cooperation.store import AdviceRow, PlanRow
 from services.kit.door import Aggregate, Service
 from services.kit.working_days import WorkingDays
 
@@ -46,6 +48,17 @@ def build() -> Service:
                 routes=kinds.routes,
                 deadlines=kinds.deadlines,
                 due=kinds.due,
+            ),
+            Aggregate(
+                name="advice",
+                keyed_by=("advice_id",),
+                state=Advice,
+                table=AdviceRow,
+                evolve=advice.evolve,
+                records=advice.RECORDS,
+                routes=advice_decisions.ROUTES,
+                deadlines=advice.deadlines,
+                due=advice_decisions.DUE,
             ),
         ),
         context=lambda: CooperationContext(working_days),

@@ -14,3 +14,18 @@ class PlanRow(StateRow, table=True):
 
     zone_plan: dict[str, Any] | None = json_column(nullable=True)
     work_plan: dict[str, Any] | None = json_column(nullable=True)
+
+
+class AdviceRow(StateRow, table=True):
+    """One question by advice id: the columns are the fields of `domain.advice.Advice`."""
+
+    __tablename__ = "cooperation_advice"
+
+    status: str
+    zone: str
+    routed_to: str
+    round: int
+    remind_at: str
+    deadline: str
+    reminded: bool
+    closes_at: str | None = None

@@ -26,7 +26,14 @@ def upgrade() -> None:
         "cooperation_advice",
         sa.Column("key", sa.String(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("advice", Json, nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("zone", sa.String(), nullable=False),
+        sa.Column("routed_to", sa.String(), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("remind_at", sa.String(), nullable=False),
+        sa.Column("deadline", sa.String(), nullable=False),
+        sa.Column("reminded", sa.Boolean(), nullable=False),
+        sa.Column("closes_at", sa.String(), nullable=True),
     )
 
 
