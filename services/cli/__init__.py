@@ -9,6 +9,7 @@ from services.cli import (
     demo,
     gateway,
     policy,
+    policy_agree,
     publish,
     rebuild,
     schemas,
@@ -28,6 +29,8 @@ app = typer.Typer(
 )
 topics.commands.command("import")(topics_files.import_topics)
 topics.commands.command("export")(topics_files.export)
+for agree in (policy_agree.propose, policy_agree.confirm, policy_agree.status):
+    policy.commands.command(agree.__name__)(agree)
 app.add_typer(topics.commands, name="topics")
 app.add_typer(schemas.commands, name="schemas")
 app.add_typer(gateway.commands, name="gateway")

@@ -122,7 +122,7 @@ def explain(
     from services.cli.policy_report import show_explanation
     from services.screening.policy_explain import compare, proof
 
-    policies = _policies(folder)
+    policies = _policies(folder, file, bootstrap_servers)
     other = None if version is None else _version(policies, version)
     scored, referral = _recorded(case_id, file, bootstrap_servers)
     applied = policies.version(scored.policy_version) if scored.policy_version in policies.names else None
@@ -237,7 +237,7 @@ def _simulated(
 ) -> Simulation:
     from services.screening.policy_simulate import RECORDED, Replay
 
-    policies = _policies(folder)
+    policies = _policies(folder, file, servers)
     _version(policies, version)
     replay = Replay(policies, version, *days)
     with _without_collector():
@@ -286,7 +286,7 @@ def shadow(
     from services.cli.policy_outlook import ShadowReport
     from services.screening.policy_simulate import Replay
 
-    policies = _policies(folder)
+    policies = _policies(folder, None, bootstrap_servers)
     _version(policies, version)
     replay = Replay(policies, version)
     report = ShadowReport(version, as_json)
@@ -303,7 +303,19 @@ def shadow(
     _warn(unreadable)
 
 
-def _policies(folder: Path | None) -> Policies:
+def _policies(folder: Path | None, file: Path | None, servers: str) -> Policies:
+    """The versions of the folder and, unless events come from a file, those agreed on over the topics."""
+    from services.cli.policy_agree import read_book
+
+    released = load_or_fail(folder)
+    if file is not None:
+        return released
+    with consuming(servers, "kouan-policy") as consumer:
+        return read_book(consumer, released).policies
+
+
+def load_or_fail(folder: Path | None) -> Policies:
+    """The policy files; ends the command with all their faults where they have any."""
     from services.cli.policy_report import show_faults
     from services.screening.policy import POLICIES, PolicyError, load_policies
 

@@ -52,6 +52,7 @@ class _Text:
     said: dict[Side, Said] = field(default_factory=dict)
     proposed: Said | None = None
     proposed_by: str = ""
+    text: str = ""
     policy: Policy | None = None
     faults: tuple[FileFault, ...] = ()
 
@@ -70,7 +71,9 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class TextStanding:
-    """What `kouan policy status` says of one text. `outdone_by` is the digest of the text that has its name."""
+    """What `kouan policy status` says of one text. `outdone_by` is the digest of the text that has its name; `text` is
+    empty where only its confirmation was read.
+    """
 
     version: str
     digest: str
@@ -81,6 +84,7 @@ class TextStanding:
     applies_from: date | None
     faults: tuple[FileFault, ...]
     outdone_by: str | None
+    text: str
 
 
 class PolicyBook:
@@ -112,14 +116,10 @@ class PolicyBook:
         order = sorted(self._texts.values(), key=lambda one: (one.version, min(one.said.values())))
         return tuple(self._standing(text) for text in order)
 
-    def to_confirm(self, version: str, side: Side) -> TextStanding | None:
-        """The text of that name which waits for this side; None where there is none."""
-        waiting = [one for one in self.standings() if one.version == version and one.standing is Standing.PROPOSED]
-        return next((one for one in waiting if side not in one.sides), None)
-
     def _take_proposal(self, text: _Text, proposal: PolicyProposed, said: Said) -> None:
         if text.proposed is None or said < text.proposed:
             text.proposed, text.proposed_by = said, proposal.proposed_by
+            text.text = proposal.text
             text.policy, text.faults = read_proposal(proposal)
 
     def _with_names(self) -> Iterator[_Text]:
@@ -153,6 +153,7 @@ class PolicyBook:
             applies_from=text.applies_from if standing is Standing.AGREED else None,
             faults=text.faults,
             outdone_by=holder if standing is Standing.OUTDONE else None,
+            text=text.text,
         )
 
     def _holder_of(self, version: str) -> str | None:

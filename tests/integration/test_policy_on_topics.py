@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kafka import KafkaProducer
 from typer.testing import CliRunner, Result
 
@@ -21,7 +22,8 @@ from schemas.codec import to_binary
 from schemas.envelope import Event
 from schemas.reference import CHINA_TIME
 from services.cli import app
-from services.screening.policy import load_policies
+from services.cli.terminal import Exit
+from services.screening.policy import POLICIES, load_policies
 from tests.support.brokers import interruptible, unique
 from tests.unit.screening import builders as told
 from tests.unit.screening.recorded import DRAFT, amended, registered, scored, with_draft
@@ -125,3 +127,76 @@ def test_a_shadow_scores_what_comes_beside_the_active_version_until_it_is_ended(
     _, errors = shadow.communicate(timeout=_ANSWER_WITHIN_S)
     assert shadow.returncode == 0
     assert "1 件有变" in errors.decode()
+
+
+def test_a_shadow_can_be_named_by_the_environment(servers: str, folder: Path) -> None:
+    arguments = ["policy", "shadow", "--folder", str(folder), "-b", servers]
+    result = CliRunner().invoke(app, arguments, env={"KOUAN_SCREENING_SHADOW_POLICY": "2050"})
+    assert result.exit_code == Exit.USAGE
+    assert DRAFT in result.stderr
+
+
+# --- agreed on over the topics ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    """A version of a name of its own, effective so late that no other test meets it."""
+    version = unique("v")
+    text = yaml.safe_load((POLICIES / "2024-07-01.yaml").read_bytes())
+    text |= {"version": version, "effective_from": date(2196, 1, 1)}
+    file = tmp_path / f"{version}.yaml"
+    file.write_text(yaml.safe_dump(text, allow_unicode=True), "utf-8")
+    return file
+
+
+def agree(servers: str, *arguments: object) -> Result:
+    return CliRunner().invoke(app, ["policy", *map(str, arguments), "-b", servers])
+
+
+def standing(servers: str, version: str) -> dict[str, Any]:
+    found = json.loads(policy(servers, "status", version).stdout)
+    (text,) = found["texts"]
+    assert isinstance(text, dict)
+    return text
+
+
+def test_a_version_is_proposed_by_one_headquarters_and_confirmed_by_the_other(servers: str, draft: Path) -> None:
+    version = draft.stem
+    proposed = agree(servers, "propose", draft, "--side", "commerce", "--by", "mofcom-01")
+    assert proposed.exit_code == 0, proposed.stderr
+    waiting = standing(servers, version)
+    assert (waiting["standing"], waiting["sides"]) == ("proposed", ["commerce"])
+
+    own = agree(servers, "confirm", version, "--digest", waiting["digest"], "--side", "commerce", "--by", "mofcom-01")
+    assert (own.exit_code, "other headquarters" in own.stderr) == (Exit.CONFLICT, True)
+    other = agree(servers, "confirm", version, "--digest", "0" * 64, "--side", "bank", "--by", "exim-01")
+    assert other.exit_code == Exit.CONFLICT
+    confirmed = agree(servers, "confirm", version, "--digest", waiting["digest"], "--side", "bank", "--by", "exim-01")
+    assert confirmed.exit_code == 0, confirmed.stderr
+    agreed = standing(servers, version)
+    assert (agreed["standing"], agreed["applies_from"]) == ("agreed", "2196-01-01")
+
+
+def test_a_version_that_was_agreed_on_can_be_simulated_without_its_file(servers: str, case: str, draft: Path) -> None:
+    agree(servers, "propose", draft, "--side", "bank", "--by", "exim-01")
+    digest = standing(servers, draft.stem)["digest"]
+    agree(servers, "confirm", draft.stem, "--digest", digest, "--side", "commerce", "--by", "mofcom-01")
+    result = policy(servers, "explain", case, "--policy", draft.stem)
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["compared"]["difference"] == 0
+
+
+def test_a_version_is_not_proposed_twice_nor_under_a_name_that_is_taken(servers: str, draft: Path) -> None:
+    assert agree(servers, "propose", draft, "--side", "commerce", "--by", "mofcom-01").exit_code == 0
+    again = agree(servers, "propose", draft, "--side", "commerce", "--by", "mofcom-01")
+    assert (again.exit_code, "proposed before" in again.stdout) == (0, True)
+    draft.write_text(draft.read_text("utf-8").replace("points: 20", "points: 21"), "utf-8")
+    assert agree(servers, "propose", draft, "--side", "bank", "--by", "exim-01").exit_code == Exit.CONFLICT
+
+
+def test_a_file_with_faults_is_not_proposed(servers: str, draft: Path) -> None:
+    draft.write_text(draft.read_text("utf-8").replace("ownership == 'private'", "ownership == 'privat'"), "utf-8")
+    result = agree(servers, "propose", draft, "--side", "commerce", "--by", "mofcom-01")
+    assert result.exit_code == Exit.FAILED
+    assert "unknown_code" in result.stderr

@@ -181,8 +181,8 @@ def test_what_cannot_be_read_is_passed_over_and_told(record: Path) -> None:
         (["explain", "A", "--policy", "2050"], "2020-03-23, 2024-07-01"),
     ],
 )
-def test_wrong_use_is_answered_with_what_is_right(arguments: list[str], told_of: str) -> None:
-    result = run(*arguments)
+def test_wrong_use_is_answered_with_what_is_right(record: Path, arguments: list[str], told_of: str) -> None:
+    result = run(*arguments, "--file", record)
     assert result.exit_code == 2
     assert told_of in result.stderr
 
@@ -192,9 +192,3 @@ def test_policies_with_faults_are_shown_before_anything_is_read(record: Path, fo
     result = run("simulate", DRAFT, "--file", record, "--folder", folder)
     assert result.exit_code == 2
     assert "unreadable" in result.stderr
-
-
-def test_a_shadow_can_be_named_by_the_environment(folder: Path) -> None:
-    result = run("shadow", "--folder", folder, KOUAN_SCREENING_SHADOW_POLICY="2050")
-    assert result.exit_code == 2
-    assert DRAFT in result.stderr
