@@ -15,6 +15,7 @@ from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, Pla
 from schemas.reference import Directory
 from schemas.risk import RiskFact
 from schemas.values import Lane
+from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.liaison.domain import (
     said_of_deliberation,
     said_of_loans,
@@ -44,6 +45,7 @@ _VALUES: Final[ValuesOf] = {kind: values for said in _SAID for kind, values in s
 
 _KINDS: Final[Mapping[type[Payload], tuple[str, str]]] = {
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), ("方案编号", "Plan")),
+    **dict.fromkeys((WorkPlanOpened, WorkPlanActionLate), ("工作方案编号", "Work plan")),
     **dict.fromkeys((WishMatched, MatchTakenUp), ("意向编号", "Wish")),
     BulletinMatched: ("企业", "Enterprise"),
     CooperationRefused: ("编号", "Id"),

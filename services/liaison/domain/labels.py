@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from schemas.chain import LinkStanding
 from schemas.consent import ConsentScope
 from schemas.consortium import ShareOf
 from schemas.directory import PersonRole
@@ -89,6 +90,15 @@ LABELS: Final[Mapping[type[StrEnum], Mapping[str, Pair]]] = {
         ShareOf.LOAN: Pair("贷款金额", "what is lent"),
         ShareOf.RISK: Pair("贷款风险", "what may be lost"),
         ShareOf.INVESTMENT: Pair("投资金额", "what is invested"),
+    },
+    LinkStanding: {
+        LinkStanding.WAITING: Pair("等待意见", "waits for opinions"),
+        LinkStanding.LATE: Pair("意见迟迟未到", "late with opinions"),
+        LinkStanding.HELD: Pair("暂停办理", "on hold"),
+        LinkStanding.SHORTLISTED: Pair("已列入拟支持名单", "shortlisted"),
+        LinkStanding.DECLINED: Pair("未通过筛选", "declined"),
+        LinkStanding.EXPIRED: Pair("筛选逾期", "expired"),
+        LinkStanding.LEFT: Pair("已退出供应链", "no longer of the chain"),
     },
     PlanPart: {
         PlanPart.INDUSTRY: Pair("产业规划", "industry plan"),
@@ -177,6 +187,7 @@ TITLES: Final[Mapping[str, Pair]] = {
     "case_held": Pair("案件暂停办理", "Case held"),
     "case_released": Pair("案件暂停解除", "Hold released"),
     "step_refused": Pair("办理事项被拒", "Step refused"),
+    "chain_raised": Pair("供应链受阻，案件优先办理", "Supply chain blocked, case goes first"),
     "mode_proposed": Pair("合作方式建议", "Mode of cooperation proposed"),
     "partner_consent_missing": Pair("需补充对合作机构的授权", "Consent that covers partners is needed"),
     "partner_invited": Pair("邀请参与融资", "Invitation to take part in a financing"),
@@ -197,6 +208,8 @@ TITLES: Final[Mapping[str, Pair]] = {
     "plan_part_submitted": Pair("方案待会签", "Plan waits for sign-off"),
     "plan_signed_off": Pair("方案生效", "Plan signed off"),
     "plan_late": Pair("方案事项逾期", "Plan is late"),
+    "work_plan_opened": Pair("工作方案有由您负责的事项", "Work plan with actions of yours"),
+    "work_plan_action_late": Pair("工作方案事项逾期", "Action of a work plan is late"),
     "match_found": Pair("转移企业匹配", "An enterprise fits your zone"),
     "match_taken_up": Pair("转移企业已有承接", "Enterprise taken up by a zone"),
     "bulletin_matched": Pair("政策公告适用", "A policy bulletin fits"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from schemas.bulletin import BulletinMatched
@@ -34,6 +35,7 @@ from schemas.risk import (
 )
 from schemas.screening import ScreeningRefused
 from schemas.values import BANK_HQ, COMMERCE_HQ, Side
+from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.kit.door import Early
 from services.liaison.domain.recipients import Place, place_of_case, place_of_zone
 from services.liaison.domain.state import CaseFacts, File
@@ -100,6 +102,22 @@ def _of_partner(
 
 def _of_zone(event: Event[Any], state: File | None, directory: Directory) -> Found:
     return None, place_of_zone(event.data.zone, event.time, directory)
+
+
+def _of_owners(event: Event[WorkPlanOpened], state: File | None, directory: Directory) -> Found:
+    place = place_of_zone(event.data.zone, event.time, directory)
+    return None, replace(place, named=tuple(dict.fromkeys(action.owner for action in event.data.plan.actions)))
+
+
+def _of_owner(event: Event[WorkPlanActionLate], state: File | None, directory: Directory) -> Found:
+    """An action is late: its owner is told; where the directory knows no such person, the unit of the owner's side."""
+    payload = event.data
+    place = place_of_zone(payload.zone, event.time, directory)
+    if directory.person(payload.owner, event.time) is not None:
+        return None, replace(place, named=(payload.owner,))
+    if payload.owner_side is Side.COMMERCE:
+        return None, replace(place, parties=(f"//commerce/{payload.zone}",))
+    return None, replace(place, parties=tuple(f"//bank/{branch}" for branch in place.branches))
 
 
 def _of_matched_zones(event: Event[WishMatched], state: File | None, directory: Directory) -> Found:
@@ -172,6 +190,8 @@ _WHERE: Final[Mapping[type[Payload], Where]] = {
     **dict.fromkeys((CooperationPartnerInvited, CooperationInvitationEnded), _of_partner),
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), _of_zone),
     **dict.fromkeys((MatchTakenUp, BulletinMatched), _of_zone),
+    WorkPlanOpened: _of_owners,
+    WorkPlanActionLate: _of_owner,
     WishMatched: _of_matched_zones,
     LoanRefused: _of_publisher,
     **dict.fromkeys((ScreeningRefused, ScreeningOpinionDrafted, ScreeningOpinionReturned), _of_sides(_side)),

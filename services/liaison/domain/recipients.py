@@ -29,6 +29,8 @@ class Unit(StrEnum):
     """Whoever referred, reported or is asked for something: the places that their sources name."""
     PARTNER = "partner"
     """The partner that is invited, or that answered; see `partners.py`."""
+    NAMED = "named"
+    """The persons whom the event itself names, as far as the directory knows them."""
 
 
 class Address(NamedTuple):
@@ -42,7 +44,7 @@ class Address(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something happened, as far as it is known; `parties` are CloudEvents sources of those whom it concerns,
-    `partners` the codes of partners.
+    `partners` the codes of partners, `named` the ids of persons.
     """
 
     zone: str | None = None
@@ -50,6 +52,7 @@ class Place:
     branches: tuple[str, ...] = ()
     parties: tuple[str, ...] = ()
     partners: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
 
 def place_of_case(case: CaseFacts, *parties: str) -> Place:
@@ -78,6 +81,9 @@ def resolve(
     persons: dict[str, PersonEntered] = {}
     missing: list[Address] = []
     for unit in units:
+        if unit is Unit.NAMED:
+            known = filter(None, (directory.person(code, on) for code in place.named))
+            persons.update((person.code, person) for person in known)
         for choices in _addresses(unit, place):
             found = next(filter(None, (_persons_at(address, on, directory) for address in choices)), ())
             persons.update((person.code, person) for person in found)
@@ -102,7 +108,7 @@ def _addresses(unit: Unit, place: Place) -> list[tuple[Address, ...]]:
             return [(commerce_hq,)]
         case Unit.BANK_HQ:
             return [(bank_hq,)]
-        case Unit.PARTNER:
+        case Unit.PARTNER | Unit.NAMED:
             return []
         case Unit.PARTY:
             return [(_address_of_party(party),) for party in place.parties]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas.bulletin import BulletinMatched
+from schemas.chain import ScreeningChainRaised
 from schemas.consortium import (
     ConsortiumComplete,
     ConsortiumShort,
@@ -68,6 +69,7 @@ from schemas.screening import (
     ScreeningReleased,
     ScreeningShortlisted,
 )
+from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.liaison.domain.recipients import Unit
 
 
@@ -114,6 +116,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(ScreeningExtended, "screening_extended", _SCREENERS),
     Rule(ScreeningEscalated, "screening_escalated", (Unit.PARTY, *_HEADQUARTERS)),
     Rule(ScreeningConferenceCalled, "conference_called", (*_SCREENERS, *_HEADQUARTERS)),
+    Rule(ScreeningChainRaised, "chain_raised", _SCREENERS),
     Rule(ScreeningShortlisted, "case_shortlisted", _GROUND, acknowledge=True),
     Rule(ScreeningDeclined, "case_declined", _GROUND),
     Rule(ScreeningExpired, "case_expired", (*_SCREENERS, *_HEADQUARTERS)),
@@ -131,6 +134,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PlanPartReplaced, "plan_part_submitted", _SCREENERS),
     Rule(PlanSignedOff, "plan_signed_off", _PROVINCE),
     Rule(PlanLateMarked, "plan_late", (Unit.ZONE, Unit.DEPARTMENT)),
+    Rule(WorkPlanOpened, "work_plan_opened", (Unit.NAMED,)),
+    Rule(WorkPlanActionLate, "work_plan_action_late", (Unit.NAMED, Unit.PARTY)),
     Rule(WishMatched, "match_found", (Unit.PARTY,)),
     Rule(MatchTakenUp, "match_taken_up", _SCREENERS),
     Rule(BulletinMatched, "bulletin_matched", (Unit.ZONE,)),

@@ -8,9 +8,12 @@ from schemas.bulletin import BulletinMatched
 from schemas.cooperation import CooperationRefused
 from schemas.matchmaking import MatchTakenUp, WishMatched
 from schemas.plan import PlanItem, PlanLateMarked, PlanPartFact, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
+from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.liaison.domain.context import Pair
 from services.liaison.domain.labels import label, listed, written_day
 from services.liaison.domain.lines import SHOWN, Facts, FactsOf, ValuesOf, refused, same
+
+_ACTIONS_SHOWN: Final = 20
 
 
 def _part(payload: PlanPartFact) -> Facts:
@@ -47,6 +50,25 @@ def _item(item: PlanItem) -> Pair:
     return Pair(f"项目 {item.referral_id}", f"project {item.referral_id}")
 
 
+def _opened(payload: WorkPlanOpened) -> Facts:
+    for action in payload.plan.actions[:_ACTIONS_SHOWN]:
+        day = written_day(action.due_on)
+        yield (
+            "事项",
+            "Action",
+            Pair(
+                f"{action.action_id}：{action.text}（{action.owner}，{day.zh}前）",
+                f"{action.action_id}: {action.text} ({action.owner}, by {day.en})",
+            ),
+        )
+
+
+def _action_late(payload: WorkPlanActionLate) -> Facts:
+    yield "事项", "Action", same(f"{payload.action_id}: {payload.text}")
+    yield "责任人", "Owner", same(payload.owner)
+    yield "应完成日期", "To be done by", written_day(payload.due_on)
+
+
 def _matched(payload: WishMatched) -> Facts:
     yield "企业", "Enterprise", same(payload.enterprise)
     yield "行业", "Industry", label(payload.industry)
@@ -75,6 +97,8 @@ FACTS: Final[FactsOf] = {
     PlanPartReplaced: _replaced,
     PlanSignedOff: _signed_off,
     PlanLateMarked: _late,
+    WorkPlanOpened: _opened,
+    WorkPlanActionLate: _action_late,
     WishMatched: _matched,
     MatchTakenUp: _taken_up,
     BulletinMatched: _bulletin,
@@ -85,5 +109,6 @@ VALUES: Final[ValuesOf] = {
     PlanPartRecorded: lambda payload: {"part": label(payload.part), "version": payload.version},
     PlanPartReplaced: lambda payload: {"part": label(payload.part), "version": payload.version},
     PlanLateMarked: lambda payload: {"item": _item(payload.item), "day": written_day(payload.complete_by)},
+    WorkPlanActionLate: lambda payload: {"day": written_day(payload.due_on)},
     BulletinMatched: lambda payload: {"bulletin": Pair(payload.title_zh, payload.title_en)},
 }

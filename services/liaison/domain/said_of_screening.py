@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas.chain import ScreeningChainRaised
 from schemas.screening import (
     ScreeningDeclined,
     ScreeningExpired,
@@ -56,6 +57,14 @@ def _released(payload: ScreeningReleased) -> Facts:
         yield "新的截止时间", "New deadline", written_deadline(payload.deadline, payload.deadline_provisional)
 
 
+def _chain(payload: ScreeningChainRaised) -> Facts:
+    yield "供应链编号", "Supply chain", same(payload.chain_id)
+    for link in payload.blocked_by[:SHOWN]:
+        standing = label(link.standing)
+        blocked = Pair(f"案件 {link.referral_id}：{standing.zh}", f"case {link.referral_id}: {standing.en}")
+        yield "受阻环节", "Blocked link", blocked
+
+
 FACTS: Final[FactsOf] = {
     ScreeningOpened: _opened,
     ScreeningShortlisted: _shortlisted,
@@ -64,6 +73,7 @@ FACTS: Final[FactsOf] = {
     ScreeningHeld: _held,
     ScreeningReleased: _released,
     ScreeningRefused: refused,
+    ScreeningChainRaised: _chain,
 }
 
 VALUES: Final[ValuesOf] = {

@@ -7,14 +7,36 @@ from typing import Any
 
 import pytest
 
+from schemas.bulletin import BulletinMatched
+from schemas.chain import ScreeningChainRaised
+from schemas.consortium import (
+    ConsortiumComplete,
+    ConsortiumShort,
+    CooperationConsentMissing,
+    CooperationModeProposed,
+)
+from schemas.deliberation import (
+    ScreeningConferenceCalled,
+    ScreeningEscalated,
+    ScreeningExtended,
+    ScreeningOpinionDrafted,
+    ScreeningOpinionReturned,
+    ScreeningPrecedentWeighed,
+    ScreeningReminded,
+)
 from schemas.directory import PersonRole
 from schemas.envelope import Payload
 from schemas.liaison import FailureCode, NoticeFileOpened, NoticeQueued
 from schemas.loan import LoanOverdue, LoanRefused, LoanWrittenOff
-from schemas.referral import DuplicateFound, ReferralRejected, ReferralWithdrawn
+from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
+from schemas.referral import DuplicateFound, ReferralRefused, ReferralRejected, ReferralWithdrawn
+from schemas.referral_course import ConsentAwaited, ReferralClosed
+from schemas.resemblance import ResemblanceFlagged
 from schemas.risk import RiskLimitBreached, RiskRefused, RiskWarningCleared, RiskWarningRaised
 from schemas.screening import ScreeningExpired, ScreeningOpened, ScreeningRefused, ScreeningShortlisted
 from schemas.values import Lane, Side
+from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.kit.door import Early
 from services.liaison.domain.routing import RULES
 from tests.unit.liaison.builders import (
@@ -105,6 +127,22 @@ def test_a_resumption_case_says_so_in_its_subject() -> None:
         (payload(ScreeningOpened), ["branch-person", "department-person"]),
         (payload(ScreeningShortlisted), GROUND),
         (payload(ScreeningExpired), ["branch-person", "department-person", *HEADQUARTERS]),
+        (payload(ScreeningOpinionDrafted, side="commerce"), ["department-person"]),
+        (payload(ScreeningOpinionReturned, side="bank"), ["branch-person"]),
+        (payload(ScreeningReminded, missing=["bank"]), ["branch-person"]),
+        (payload(ScreeningReminded, missing=["commerce", "bank"]), ["branch-person", "department-person"]),
+        (payload(ScreeningExtended), ["branch-person", "department-person"]),
+        (payload(ScreeningEscalated, missing=["commerce"]), ["department-person", *HEADQUARTERS]),
+        (payload(ScreeningConferenceCalled), ["branch-person", "department-person", *HEADQUARTERS]),
+        (payload(ScreeningPrecedentWeighed, carried=["commerce"]), ["department-person"]),
+        (payload(ScreeningPrecedentWeighed, carried=[], code="terms_grown"), []),
+        (payload(ScreeningChainRaised), ["branch-person", "department-person"]),
+        (payload(ResemblanceFlagged), GROUND),
+        (payload(ReferralClosed), ["department-person"]),
+        (payload(CooperationModeProposed), ["branch-person"]),
+        (payload(CooperationConsentMissing), ["department-person"]),
+        (payload(ConsortiumComplete), GROUND),
+        (payload(ConsortiumShort), ["branch-person", "hq-bank"]),
         (payload(LoanOverdue), ["zone-person"]),
         (payload(LoanWrittenOff), [*HEADQUARTERS, "zone-person"]),
         (payload(LoanRefused), ["branch-person"]),
@@ -140,7 +178,7 @@ def test_the_headquarters_are_told_but_never_asked_to_acknowledge() -> None:
         ("//bank/exim", "hq-bank"),
     ],
 )
-@pytest.mark.parametrize("kind", [ReferralRejected, DuplicateFound])
+@pytest.mark.parametrize("kind", [ReferralRejected, DuplicateFound, ConsentAwaited, ReferralRefused])
 def test_what_was_not_registered_is_told_to_the_party_that_referred_and_to_nobody_else(
     kind: type[Payload], source: str, told: str
 ) -> None:
@@ -149,6 +187,40 @@ def test_what_was_not_registered_is_told_to_the_party_that_referred_and_to_nobod
     assert recipients(said) == [told]
     assert desk.state is not None
     assert desk.state.facts is None
+
+
+def test_a_refusal_of_a_former_release_which_names_no_sender_is_told_to_nobody() -> None:
+    assert Desk().hear(event(payload(ReferralRefused, source=None))) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (payload(PlanPartRecorded), ["branch-person", "department-person"]),
+        (payload(PlanPartReplaced), ["branch-person", "department-person"]),
+        (payload(PlanSignedOff), ["branch-person", "department-person", "zone-person"]),
+        (payload(PlanLateMarked), ["department-person", "zone-person"]),
+        (payload(WishMatched), ["zone-person"]),
+        (payload(MatchTakenUp), ["branch-person", "department-person"]),
+        (payload(BulletinMatched), ["zone-person"]),
+        (payload(WorkPlanActionLate, owner="zone-person", owner_side="commerce"), ["zone-person"]),
+        (payload(WorkPlanActionLate, owner="somebody-else", owner_side="bank"), ["branch-person"]),
+        (payload(WorkPlanActionLate, owner="somebody-else", owner_side="commerce"), ["zone-person"]),
+    ],
+)
+def test_what_concerns_a_zone_needs_no_case(data: Payload, expected: list[str]) -> None:
+    said = Desk().hear(event(data, key="MZL-2020-0007"))
+    assert recipients(said) == expected
+    assert failures(said) == []
+
+
+def test_a_work_plan_is_told_to_those_whom_its_actions_name_each_once() -> None:
+    body = payload(WorkPlanOpened).model_dump(mode="json")
+    (action,) = body["plan"]["actions"]
+    owners = ("branch-person", "zone-person", "branch-person", "nobody-known")
+    body["plan"]["actions"] = [action | {"action_id": f"A{n}", "owner": owner} for n, owner in enumerate(owners)]
+    said = Desk().hear(event(WorkPlanOpened.model_validate(body), key="MZL-WORK-2020-01"))
+    assert recipients(said) == ["branch-person", "zone-person"]
 
 
 def test_a_rejection_lists_its_faults_in_both_languages() -> None:

@@ -11,10 +11,12 @@ import pytest
 from jinja2 import UndefinedError
 
 from schemas.consortium import CooperationPartnerInvited
+from schemas.directory import PersonRole
 from schemas.liaison import NoticeQueued
 from schemas.loan import LoanDeclined
 from schemas.referral import ReferralRegistered
 from schemas.screening import ScreeningDeclined, ScreeningReleased
+from schemas.values import Side
 from services.kit.door import Refused
 from services.liaison.domain.escalation import TEMPLATES
 from services.liaison.domain.labels import LABELS, TITLES
@@ -22,6 +24,7 @@ from services.liaison.domain.routing import RULES, Rule
 from services.liaison.mail import Letter, MailSettings, Notice
 from tests.unit.liaison.builders import (
     BRANCH_PERSON,
+    EVERYBODY,
     PARTNER,
     RENDERER,
     Desk,
@@ -29,6 +32,7 @@ from tests.unit.liaison.builders import (
     notices,
     partner_notices,
     payload,
+    person,
     registered,
     without,
 )
@@ -36,9 +40,13 @@ from tests.unit.liaison.builders import (
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
+OWNER = person("exim-nmg-01", Side.BANK, PersonRole.BRANCH, "exim-nmg")
+"""Whom the examples of work plans name."""
+
+
 def told_by(rule: Rule) -> list[Notice]:
     """The notices that a rule gives about its event, made of the contract's own examples."""
-    desk = Desk()
+    desk = Desk([*EVERYBODY, OWNER])
     desk.hear(registered())
     level = {"level": rule.levels[0], "level_before": rule.levels[0]} if rule.levels else {}
     changes = {name: value for name, value in level.items() if name in rule.event.model_fields}
