@@ -30,8 +30,8 @@ bench: $(READY) ## measure; prints figures
 	@$(PYTHON) -m tests.benchmarks.run $(ARGS)
 	@if [ -z "$(ARGS)" ]; then $(PYTHON) -m tests.benchmarks.gateway; $(PYTHON) -m tests.benchmarks.policy_simulate; fi
 
-faults: $(READY) ## the fault tests alone, at full size: kills, pauses, broken kits
-	@KOUAN_TEST_REFERRALS=$${KOUAN_TEST_REFERRALS:-5000} $(PYTHON) -m pytest tests/faults $(ARGS)
+faults: $(READY) ## the fault tests alone, all of them and at full size: kills, pauses, outages, broken kits
+	@KOUAN_TEST_THOROUGH=1 KOUAN_TEST_REFERRALS=$${KOUAN_TEST_REFERRALS:-5000} $(PYTHON) -m pytest tests/faults $(ARGS)
 
 lock: $(READY) ## write the lock file anew from pyproject.toml
 	@$(PYTHON) -m pip install --quiet uv

@@ -3,68 +3,22 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from services.embedded.processes import Process
-from tests.support.history import Publisher, Watch
-from tests.support.ledger.running import SESSION_MS, RunningLedger, running_ledger, seed
+from tests.support.history import Watch
+from tests.support.ledger.load import load, new_dice
+from tests.support.ledger.running import SESSION_MS, running_ledger
 
 pytestmark = pytest.mark.broker
-
-ACCOUNTS = 200
-ENTRIES = 4000
-LETTER_EVERY = 200
-REPEAT_EVERY = 25
-POISON_EVERY = 500
 
 
 @pytest.fixture
 def dice() -> random.Random:
-    number = seed()
-    print(f"KOUAN_TEST_SEED={number}")  # noqa: T201
-    return random.Random(number)
-
-
-@contextmanager
-def load(ledger: RunningLedger, dice: random.Random, seconds: float) -> Iterator[None]:
-    """Publish beside the test, over some seconds; entries may come before their accounts. Ends acknowledged."""
-    publisher = ledger.history.publisher()
-    thread = threading.Thread(target=_publish, args=(ledger, publisher, random.Random(dice.random()), seconds))
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-        publisher.flush(60)
-
-
-def _publish(ledger: RunningLedger, publisher: Publisher, dice: random.Random, seconds: float) -> None:
-    accounts = [f"a{number}" for number in range(ACCOUNTS)]
-    opens_at = {account: dice.randrange(ENTRIES // 2) for account in accounts}
-    waiting = sorted(accounts, key=opens_at.__getitem__)
-    began = time.monotonic()
-    for number in range(ENTRIES):
-        while waiting and opens_at[waiting[0]] <= number:
-            account = waiting.pop(0)
-            publisher.event(ledger.topic("accounts"), "ledger.account_requested.v1", account, {"name": f"of {account}"})
-        body = {"amount": dice.randrange(500), "letter": number % LETTER_EVERY == 0}
-        one = publisher.event(ledger.topic("entries"), "ledger.entry_made.v1", dice.choice(accounts), body)
-        if number % REPEAT_EVERY == 0:
-            publisher.again(one)
-        if number % POISON_EVERY == 0:
-            account = dice.choice(accounts)
-            publisher.record(
-                ledger.topic("entries"), account.encode(), b"\xff\x00 no event", poison="missing-attribute"
-            )
-        ahead = began + seconds * number / ENTRIES - time.monotonic()
-        if ahead > 0.02:
-            time.sleep(ahead)
+    return new_dice()
 
 
 def kill_now_and_then(workers: list[Process], dice: random.Random, times: int) -> None:

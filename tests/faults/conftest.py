@@ -1,0 +1,18 @@
+"""Which fault tests are run: a selection, or all of them where `KOUAN_TEST_THOROUGH` is set, as `make faults` does."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long and finds seldom; a test that is named on the command line is run all the same."""
+    named = any("::" in argument for argument in config.args) or config.option.keyword
+    if named or os.environ.get("KOUAN_TEST_THOROUGH"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]

@@ -1,0 +1,173 @@
+"""Broker, network, database and disk fail under load, come back, and nobody can tell from what is left."""
+
+from __future__ import annotations
+
+import random
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services.embedded.container import KafkaContainer
+from services.embedded.processes import Process
+from tests.support.history import Watch
+from tests.support.ledger.load import load, new_dice
+from tests.support.ledger.running import RunningLedger, running_ledger
+from tests.support.network import Network, Weather, broker_behind_a_network
+
+pytestmark = pytest.mark.broker
+
+SECONDS = 10
+"""How long the load takes; faults strike within it."""
+MORE_DESCRIPTORS = 40
+
+
+@pytest.fixture(scope="module")
+def hidden() -> Iterator[tuple[KafkaContainer, Network]]:
+    with broker_behind_a_network() as both:
+        yield both
+
+
+@pytest.fixture
+def network(hidden: tuple[KafkaContainer, Network]) -> Network:
+    return hidden[1]
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    return new_dice()
+
+
+def descriptors(process: Process) -> int:
+    """How many files and connections a process holds open."""
+    return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
+
+
+def started(ledger: RunningLedger) -> tuple[Process, int]:
+    """A worker that is at work, and how many descriptors it then holds."""
+    worker = ledger.worker().start().wait_ready()
+    return worker, descriptors(worker)
+
+
+def must_have_survived(ledger: RunningLedger, worker: Process, before: int, watch: Watch) -> None:
+    """The same process is still at work, all is right, and it holds no more open than it did."""
+    ledger.must_be_right(90)
+    worker.check_alive()
+    assert descriptors(worker) <= before + MORE_DESCRIPTORS, worker.tail()
+    assert watch.fell == []
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [
+        pytest.param(Weather.DEAF, marks=pytest.mark.thorough),
+        Weather.MUTE,
+        pytest.param(Weather.CUT, marks=pytest.mark.thorough),
+    ],
+)
+def test_the_line_to_the_broker_goes_dead_and_comes_back(
+    network: Network, tmp_path: Path, dice: random.Random, weather: Weather
+) -> None:
+    with running_ledger(network.address, tmp_path) as ledger, Watch(ledger.history.database) as watch:
+        worker, before = started(ledger)
+        with load(ledger, dice, SECONDS):
+            time.sleep(dice.uniform(1, 3))
+            with network.becomes(weather):
+                time.sleep(dice.uniform(2, 4))
+        must_have_survived(ledger, worker, before, watch)
+
+
+@pytest.mark.thorough
+def test_connections_are_slow_and_reset_again_and_again(network: Network, tmp_path: Path, dice: random.Random) -> None:
+    with running_ledger(network.address, tmp_path) as ledger, Watch(ledger.history.database) as watch:
+        worker, before = started(ledger)
+        with load(ledger, dice, SECONDS):
+            network.delay(0.02)
+            for _ in range(12):
+                time.sleep(dice.uniform(0.1, 1.0))
+                network.reset()
+            network.delay(0)
+        must_have_survived(ledger, worker, before, watch)
+
+
+def test_the_broker_is_killed_twice(
+    hidden: tuple[KafkaContainer, Network], tmp_path: Path, dice: random.Random
+) -> None:
+    container, network = hidden
+    with running_ledger(network.address, tmp_path) as ledger, Watch(ledger.history.database) as watch:
+        worker, before = started(ledger)
+        with load(ledger, dice, SECONDS):
+            for _ in range(2):
+                time.sleep(dice.uniform(0.5, 2))
+                container.get_wrapped_container().kill()
+                time.sleep(dice.uniform(0, 2))
+                container.get_wrapped_container().start()
+        must_have_survived(ledger, worker, before, watch)
+
+
+@pytest.mark.postgres
+def test_postgresql_ends_its_connections_in_the_middle_of_commits(
+    kafka: str, tmp_path: Path, postgres_database: str, dice: random.Random
+) -> None:
+    url = postgres_database.replace("postgresql+psycopg://", "postgresql://", 1)
+    with (
+        running_ledger(kafka, tmp_path, postgres_database) as ledger,
+        Watch(ledger.history.database) as watch,
+        closing(psycopg.connect(url, autocommit=True)) as other,
+    ):
+        worker, before = started(ledger)
+        ended = 0
+        with load(ledger, dice, SECONDS):
+            until = time.monotonic() + SECONDS - 1
+            while time.monotonic() < until:
+                time.sleep(dice.uniform(0.05, 0.6))
+                ended += len(
+                    other.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    ).fetchall()
+                )
+        must_have_survived(ledger, worker, before, watch)
+        assert ended >= 5
+
+
+@pytest.mark.thorough
+def test_the_disk_under_sqlite_is_full_for_a_while(kafka: str, tmp_path: Path, dice: random.Random) -> None:
+    with running_ledger(kafka, tmp_path) as ledger, Watch(ledger.history.database) as watch:
+        worker, before = started(ledger)
+        with load(ledger, dice, SECONDS):
+            time.sleep(dice.uniform(1, 2))
+            largest = max(path.stat().st_size for path in tmp_path.glob(f"{ledger.name}.db*"))
+            # No file may grow beyond what it has: to the database that is a disk without room.
+            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+            time.sleep(3)
+            resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        must_have_survived(ledger, worker, before, watch)
+        assert "waiting for the database" in worker.log.read_text()
+
+
+@pytest.mark.postgres
+@pytest.mark.thorough
+def test_workers_join_and_leave_under_load(
+    kafka: str, tmp_path: Path, postgres_database: str, dice: random.Random
+) -> None:
+    with running_ledger(kafka, tmp_path, postgres_database) as ledger, Watch(ledger.history.database) as watch:
+        workers = [ledger.worker(label) for label in "abc"]
+        workers[0].start().wait_ready()
+        with load(ledger, dice, SECONDS):
+            for number in range(8):
+                worker = workers[1 + number % 2]
+                time.sleep(dice.uniform(0.2, 1.2))
+                if worker.alive:
+                    worker.ask_to_stop()
+                    # Before it has read its own program, a process knows no better than to end by the signal.
+                    assert worker.wait_ended() in {0, -signal.SIGTERM}, worker.tail()
+                else:
+                    worker.start()
+        ledger.must_be_right(90)
+        assert watch.fell == []
