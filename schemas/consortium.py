@@ -31,10 +31,12 @@ from schemas.values import (
     Money,
     Ownership,
     PartnerCode,
+    PlanId,
     ProvinceCode,
     ReasonCode,
     ReferralId,
     ShortText,
+    Side,
     SizeClass,
     SubjectKind,
     ZoneCode,
@@ -221,6 +223,7 @@ class CooperationCaseNoted(Payload):
     TYPE: ClassVar[str] = "cooperation.case_noted.v1"
 
     referral_id: ReferralId = _REFERRAL_ID
+    side: Side = Field(description="Side that referred the case", examples=["commerce"])
     subject_kind: SubjectKind = Field(description="Kind of what is recommended", examples=["enterprise"])
     name: ShortText = Field(description="Name of what is recommended", examples=["满洲里示例木业有限公司"])
     zone: ZoneCode = Field(description="Zone concerned", examples=["manzhouli"])
@@ -242,6 +245,9 @@ class CooperationCaseNoted(Payload):
     size_class: SizeClass | None = Field(default=None, description="Its size class", examples=["small"])
     ownership: Ownership | None = Field(default=None, description="Who owns it", examples=["private"])
     industry: Industry | None = Field(default=None, description="Its industry", examples=["manufacturing"])
+    plan: PlanId | None = Field(
+        default=None, description="Zone plan that the case is referred from or about", examples=["MZL-PLAN-2020-01"]
+    )
     noted_at: AwareDatetime = _AT
 
 

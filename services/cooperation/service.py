@@ -9,21 +9,26 @@ from typing import Any
 
 from schemas.envelope import Event
 from schemas.reference import Directory
-from services.cooperation.domain import advice, advice_decisions
+from services.cooperation.domain import advice, advice_decisions, consortium, consortium_decisions
 from services.cooperation.domain.advice import Advice
+from services.cooperation.domain.consortium import Consortium
 from services.cooperation.domain.filing import Filed, Kinds
 from services.cooperation.domain.plan_decisions import ZONE_PLANS
 from services.cooperation.domain.work_plan_decisions import WORK_PLANS
+from services.cooperation.rulebook import Rules, load_rules
 from services.cooperation.store import AdviceRow, PlanRow
+from services.cooperation.store_partners import ConsortiumRow
 from services.kit.door import Aggregate, Service
 from services.kit.working_days import WorkingDays
 
 
 class CooperationContext:
-    """What decisions look up: the calendar and the directory."""
+    """What decisions look up: the calendar, the directory, the rules of modes and of matchmaking."""
 
-    def __init__(self, working_days: WorkingDays) -> None:
+    def __init__(self, working_days: WorkingDays, rules: Rules) -> None:
         self.working_days = working_days
+        self.modes = rules.modes
+        self.matching = rules.matching
         self.directory = Directory()
 
     def learn(self, event: Event[Any]) -> None:
@@ -32,8 +37,8 @@ class CooperationContext:
 
 
 def build() -> Service:
-    """Cooperation, ready for the kit. Raises OverridesError where the calendar's file has faults."""
-    working_days = WorkingDays()
+    """Cooperation, ready for the kit. Raises OverridesError or RuleFileError where its files have faults."""
+    working_days, rules = WorkingDays(), load_rules()
     kinds = Kinds(ZONE_PLANS, WORK_PLANS)
     return Service(
         name="cooperation",
@@ -60,7 +65,18 @@ def build() -> Service:
                 deadlines=advice.deadlines,
                 due=advice_decisions.DUE,
             ),
+            Aggregate(
+                name="consortium",
+                keyed_by=("referral_id",),
+                state=Consortium,
+                table=ConsortiumRow,
+                evolve=consortium.evolve,
+                records=consortium.RECORDS,
+                routes=consortium_decisions.ROUTES,
+                deadlines=consortium.deadlines,
+                due=consortium_decisions.DUE,
+            ),
         ),
-        context=lambda: CooperationContext(working_days),
+        context=lambda: CooperationContext(working_days, rules),
         migrations="services.cooperation.migrations",
     )

@@ -15,6 +15,7 @@ from schemas.directory import BranchEntered, DepartmentEntered, PersonEntered, Z
 from schemas.envelope import Event, Payload, payload_class
 from schemas.loading import load_contracts
 from schemas.reference import CHINA_TIME
+from services.cooperation.rulebook import load_rules
 from services.cooperation.service import CooperationContext, build
 from services.kit.door import Aggregate, Deadline, Output, To
 from services.kit.working_days import Overrides, WorkingDays
@@ -32,6 +33,7 @@ OTHER_ZONE = "//commerce/heihe"
 KOUAN = "//kouan/cooperation"
 
 _SERVICE = build()
+_RULES = load_rules()
 _CALENDAR = WorkingDays(Overrides())
 _ENTRY = {"name_zh": "示例", "name_en": "Example", "valid_from": "2020-01-01"}
 
@@ -74,7 +76,7 @@ def directory_events() -> Iterable[Event[Any]]:
 
 def context() -> CooperationContext:
     """What decisions look up, with the directory above."""
-    made = CooperationContext(_CALENDAR)
+    made = CooperationContext(_CALENDAR, _RULES)
     for one in directory_events():
         made.learn(one)
     return made

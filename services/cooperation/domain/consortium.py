@@ -1,0 +1,234 @@
+"""The consortium of a case: its mode, who was invited, what was taken up; and how each event changes that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from schemas.consortium import (
+    ConsortiumClosed,
+    ConsortiumComplete,
+    ConsortiumShort,
+    CooperationCaseNoted,
+    CooperationConsentMissing,
+    CooperationConsentNoted,
+    CooperationInvitationEnded,
+    CooperationModeProposed,
+    CooperationPartnerDeclined,
+    CooperationPartnerDeparted,
+    CooperationPartnerInvited,
+    CooperationPartnerJoined,
+    CooperationPartnerSilent,
+    ShareOf,
+)
+from schemas.envelope import Payload
+from schemas.values import (
+    CooperationMode,
+    Currency,
+    FinancingNeed,
+    Industry,
+    KeyArea,
+    Lane,
+    Ownership,
+    Side,
+    SizeClass,
+    SubjectKind,
+)
+from services.cooperation.domain.shares import ZERO
+from services.kit.door import Deadline
+
+ANSWER: Final = "answer"
+"""Deadline: the first of the open invitations runs out."""
+
+
+class Status(StrEnum):
+    """Where a consortium stands."""
+
+    NOTED = "noted"
+    AWAITING_CONSENT = "awaiting_consent"
+    GATHERING = "gathering"
+    SHORT = "short"
+    COMPLETE = "complete"
+    CLOSED = "closed"
+
+
+class Standing(StrEnum):
+    """Where an invitation stands."""
+
+    OPEN = "open"
+    JOINED = "joined"
+    DECLINED = "declined"
+    SILENT = "silent"
+    LEFT = "left"
+    ENDED = "ended"
+
+
+IN_FORCE: Final = frozenset({Standing.OPEN, Standing.JOINED})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What rules and invitations have to know of a case. Of the enterprise, None where none is named."""
+
+    side: Side
+    subject_kind: SubjectKind
+    name: str
+    zone: str
+    province: str
+    key_area: KeyArea
+    lane: Lane
+    need: FinancingNeed
+    amount: Decimal
+    currency: Currency
+    term_months: int
+    wished: CooperationMode | None
+    credit_code: str | None
+    enterprise: str | None
+    size_class: SizeClass | None
+    ownership: Ownership | None
+    industry: Industry | None
+    plan: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """One partner that was asked, and what it has taken up."""
+
+    partner: str
+    standing: Standing
+    deadline: datetime
+    taken: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Consortium:
+    """One case. `facts` is None while nothing but a consent is known, `mode` and `share_of` until it is shortlisted.
+
+    `own` is the bank's part and `wanted` that of partners; together they are the sum of the case. Whoever takes part
+    takes `smallest` at least.
+    """
+
+    status: Status
+    covers_partners: bool = False
+    facts: Facts | None = None
+    mode: CooperationMode | None = None
+    share_of: ShareOf | None = None
+    own: Decimal = ZERO
+    wanted: Decimal = ZERO
+    smallest: Decimal = ZERO
+    invitations: tuple[Invitation, ...] = ()
+
+    @property
+    def missing(self) -> Decimal:
+        """What partners have yet to take up."""
+        return self.wanted - sum((one.taken for one in self.standing(Standing.JOINED)), ZERO)
+
+    def standing(self, *standings: Standing) -> tuple[Invitation, ...]:
+        """The invitations that stand so, in the order in which partners were asked."""
+        return tuple(one for one in self.invitations if one.standing in standings)
+
+    def invitation_of(self, partner: str) -> Invitation | None:
+        """How a partner was asked; None if it was not."""
+        return next((one for one in self.invitations if one.partner == partner), None)
+
+
+def deadlines(state: Consortium | None) -> Iterator[Deadline]:
+    """The first of the open invitations to run out."""
+    waiting = () if state is None else state.standing(Standing.OPEN)
+    if waiting:
+        yield Deadline(ANSWER, min(one.deadline for one in waiting))
+
+
+def evolve(state: Consortium | None, payload: Payload) -> Consortium:
+    """The consortium after one of its own events, refusals excepted: they change nothing."""
+    before = state or Consortium(Status.NOTED)
+    return _CHANGES[type(payload)](before, payload)
+
+
+def _case_noted(state: Consortium, noted: CooperationCaseNoted) -> Consortium:
+    facts = Facts(
+        side=noted.side,
+        subject_kind=noted.subject_kind,
+        name=noted.name,
+        zone=noted.zone,
+        province=noted.province,
+        key_area=noted.key_area,
+        lane=noted.lane,
+        need=noted.need,
+        amount=noted.amount.amount,
+        currency=noted.amount.currency,
+        term_months=noted.term_months,
+        wished=noted.wished,
+        credit_code=noted.credit_code,
+        enterprise=noted.enterprise,
+        size_class=noted.size_class,
+        ownership=noted.ownership,
+        industry=noted.industry,
+        plan=noted.plan,
+    )
+    return replace(state, facts=facts)
+
+
+def _consent_noted(state: Consortium, noted: CooperationConsentNoted) -> Consortium:
+    return replace(state, covers_partners=noted.covers_partners)
+
+
+def _mode_proposed(state: Consortium, proposed: CooperationModeProposed) -> Consortium:
+    return replace(
+        state,
+        status=Status.GATHERING,
+        mode=proposed.mode,
+        share_of=proposed.share_of,
+        own=proposed.own.amount,
+        wanted=proposed.wanted.amount,
+        smallest=proposed.smallest.amount,
+        invitations=(),
+    )
+
+
+def _invited(state: Consortium, invited: CooperationPartnerInvited) -> Consortium:
+    invitation = Invitation(invited.partner, Standing.OPEN, invited.deadline)
+    others = tuple(one for one in state.invitations if one.partner != invited.partner)
+    return replace(state, status=Status.GATHERING, invitations=(*others, invitation))
+
+
+def _joined(state: Consortium, joined: CooperationPartnerJoined) -> Consortium:
+    return _standing(state, joined.share.partner, Standing.JOINED, joined.share.amount.amount)
+
+
+def _standing(state: Consortium, partner: str, standing: Standing, taken: Decimal = ZERO) -> Consortium:
+    changed = (
+        replace(one, standing=standing, taken=taken) if one.partner == partner else one for one in state.invitations
+    )
+    return replace(state, invitations=tuple(changed))
+
+
+def _stands(standing: Standing) -> Callable[[Consortium, Any], Consortium]:
+    return lambda state, told: _standing(state, told.partner, standing)
+
+
+def _becomes(status: Status) -> Callable[[Consortium, Any], Consortium]:
+    return lambda state, _: replace(state, status=status)
+
+
+_CHANGES: Final[Mapping[type[Payload], Callable[[Consortium, Any], Consortium]]] = {
+    CooperationCaseNoted: _case_noted,
+    CooperationConsentNoted: _consent_noted,
+    CooperationModeProposed: _mode_proposed,
+    CooperationConsentMissing: _becomes(Status.AWAITING_CONSENT),
+    CooperationPartnerInvited: _invited,
+    CooperationPartnerJoined: _joined,
+    CooperationPartnerDeclined: _stands(Standing.DECLINED),
+    CooperationPartnerSilent: _stands(Standing.SILENT),
+    CooperationPartnerDeparted: lambda state, told: _standing(state, told.share.partner, Standing.LEFT),
+    CooperationInvitationEnded: _stands(Standing.ENDED),
+    ConsortiumComplete: _becomes(Status.COMPLETE),
+    ConsortiumShort: _becomes(Status.SHORT),
+    ConsortiumClosed: _becomes(Status.CLOSED),
+}
+
+RECORDS: Final = tuple(_CHANGES)

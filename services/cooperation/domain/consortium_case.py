@@ -1,0 +1,172 @@
+"""What a case brings to its consortium: it is registered, amended, consented to, shortlisted, and over one day.
+
+Besides, a case tells its enterprise and its plan, which have keys of their own, what they count of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from schemas.bulletin import EnterpriseCase, EnterpriseCaseEnded, EnterpriseSeen
+from schemas.consent import ConsentRecorded, ConsentScope
+from schemas.consortium import ConsortiumClosed, CooperationCaseNoted, CooperationConsentNoted
+from schemas.envelope import Event
+from schemas.loan import LoanDisbursed
+from schemas.plan import PlanProjectReferred, PlanProjectStageTold
+from schemas.referral import Referral, ReferralAmended, ReferralRegistered, ReferralWithdrawn
+from schemas.referral_course import ReferralClosed
+from schemas.screening import ScreeningShortlisted
+from schemas.values import Side
+from services.cooperation.domain.consortium import Consortium, Facts, Status, evolve
+from services.cooperation.domain.gathering import PartnerOutlook, end, facts_of, gather, propose
+from services.kit.door import Early, Output, To
+
+NOT_REGISTERED: Final = "the referral is not registered yet"
+
+
+def note_case(state: Consortium | None, event: Event[ReferralRegistered], outlook: PartnerOutlook) -> Iterator[Output]:
+    """A registered case is noted, with what its consent covers; its enterprise and its plan are told."""
+    if state is not None and state.status is not Status.NOTED:
+        return
+    told, referral = event.data, event.data.referral
+    yield _noted(event, referral, told.side)
+    # Where no enterprise is named, there is nobody whose data would need consent.
+    covered = referral.enterprise is None or ConsentScope.PARTNER in told.consent_scopes
+    if covered and not (state is not None and state.covers_partners):
+        yield CooperationConsentNoted(referral_id=event.subject, covers_partners=True, noted_at=event.time)
+    yield from _tell_enterprise(event.subject, referral, told.side)
+    if referral.zone_plan is not None:
+        referred = PlanProjectReferred(
+            referral_id=event.subject, zone=referral.zone, subject_kind=referral.subject_kind
+        )
+        yield To(referral.zone_plan, referred)
+
+
+def renew_case(state: Consortium, event: Event[ReferralAmended], outlook: PartnerOutlook) -> Iterator[Output]:
+    """An amended case is noted anew. Where the mode, the sum or the province is another, all is gathered afresh."""
+    if state.status is Status.CLOSED:
+        return
+    was = facts_of(state)
+    noted = _noted(event, event.data.referral, was.side)
+    yield noted
+    now = evolve(state, noted)
+    if state.status is not Status.NOTED and _is_another(state, facts_of(now), outlook):
+        for ended in end(now, event.subject, "case_amended", event.time):
+            yield ended
+            now = evolve(now, ended)
+        yield from propose(now, event.subject, event.time, outlook)
+    if was.credit_code is not None and was.credit_code != noted.credit_code:
+        yield _case_ended(was.credit_code, event.subject)
+    yield from _tell_enterprise(event.subject, event.data.referral, was.side)
+
+
+def note_consent(state: Consortium | None, event: Event[ConsentRecorded], outlook: PartnerOutlook) -> Iterator[Output]:
+    """Consent that covers partners lets invitations go out; without it they end, and what was taken up with them."""
+    covers = ConsentScope.PARTNER in event.data.scopes
+    if state is not None and (state.status is Status.CLOSED or state.covers_partners is covers):
+        return
+    noted = CooperationConsentNoted(referral_id=event.subject, covers_partners=covers, noted_at=event.time)
+    yield noted
+    if state is None or state.status is Status.NOTED:
+        return
+    now = evolve(state, noted)
+    if not covers:
+        for ended in end(now, event.subject, "consent_revoked", event.time):
+            yield ended
+            now = evolve(now, ended)
+    # What needs no partner is complete and stays so, whatever the consent covers.
+    if now.missing:
+        yield from gather(now, event.subject, event.time, outlook)
+
+
+def propose_mode(state: Consortium, event: Event[ScreeningShortlisted], outlook: PartnerOutlook) -> Iterator[Output]:
+    """A shortlisted case gets its mode. Raises Early where only a consent is known of it."""
+    if state.status is not Status.NOTED:
+        return
+    if state.facts is None:
+        raise Early(NOT_REGISTERED)
+    yield from propose(state, event.subject, event.time, outlook)
+    yield from _tell_plan(state, event.subject, "shortlisted")
+
+
+def note_disbursement(
+    state: Consortium | None, event: Event[LoanDisbursed], outlook: PartnerOutlook
+) -> Iterator[Output]:
+    """Money has flowed: only the plan is told."""
+    yield from _tell_plan(state, event.subject, "financed")
+
+
+def close_case(
+    state: Consortium | None, event: Event[ReferralWithdrawn] | Event[ReferralClosed], outlook: PartnerOutlook
+) -> Iterator[Output]:
+    """The case is over: invitations end, its enterprise and its plan are told."""
+    if state is None or state.status is Status.CLOSED:
+        return
+    yield from end(state, event.subject, "case_closed", event.time)
+    code = str(event.data.code)
+    yield ConsortiumClosed(referral_id=event.subject, code=code, closed_at=event.time)
+    if state.facts is not None and state.facts.credit_code is not None:
+        yield _case_ended(state.facts.credit_code, event.subject)
+    yield from _tell_plan(state, event.subject, code)
+
+
+def _noted(event: Event[Any], referral: Referral, side: Side) -> CooperationCaseNoted:
+    enterprise = referral.enterprise
+    return CooperationCaseNoted(
+        referral_id=event.subject,
+        side=side,
+        subject_kind=referral.subject_kind,
+        name=referral.name,
+        zone=referral.zone,
+        province=referral.province,
+        key_area=referral.key_area,
+        lane=referral.lane,
+        need=referral.need,
+        amount=referral.amount,
+        term_months=referral.term_months,
+        wished=referral.cooperation_mode,
+        credit_code=enterprise and enterprise.credit_code,
+        enterprise=enterprise and enterprise.name,
+        size_class=enterprise and enterprise.size_class,
+        ownership=enterprise and enterprise.ownership,
+        industry=enterprise and enterprise.industry,
+        plan=referral.zone_plan,
+        noted_at=event.time,
+    )
+
+
+def _is_another(state: Consortium, now: Facts, outlook: PartnerOutlook) -> bool:
+    """Whether what was gathered so far can't stand with the facts as they are now."""
+    was = facts_of(state)
+    if (was.amount, was.currency, was.province) != (now.amount, now.currency, now.province):
+        return True
+    return outlook.modes.judge(now)[0].mode is not state.mode
+
+
+def _tell_enterprise(case: str, referral: Referral, side: Side) -> Iterator[To]:
+    enterprise = referral.enterprise
+    if enterprise is None:
+        return
+    seen = EnterpriseCase(
+        referral_id=case,
+        side=side,
+        industry=enterprise.industry,
+        size_class=enterprise.size_class,
+        ownership=enterprise.ownership,
+        province=referral.province,
+        zone=referral.zone,
+        need=referral.need,
+        key_area=referral.key_area,
+    )
+    yield To(enterprise.credit_code, EnterpriseSeen(credit_code=enterprise.credit_code, case=seen))
+
+
+def _case_ended(credit_code: str, case: str) -> To:
+    return To(credit_code, EnterpriseCaseEnded(credit_code=credit_code, referral_id=case))
+
+
+def _tell_plan(state: Consortium | None, case: str, stage: str) -> Iterator[To]:
+    plan = None if state is None or state.facts is None else state.facts.plan
+    if plan is not None:
+        yield To(plan, PlanProjectStageTold(referral_id=case, stage=stage))

@@ -1,0 +1,34 @@
+"""State tables of consortia and of the enterprises that bulletins are matched to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.kit.columns import StateRow, json_column
+
+
+class ConsortiumRow(StateRow, table=True):
+    """One case, by referral id: its facts, its mode, and who was invited. Sums stand as decimal text."""
+
+    __tablename__ = "cooperation_consortium"
+
+    status: str
+    covers_partners: bool
+    facts: dict[str, Any] | None = json_column(nullable=True)
+    mode: str | None = None
+    share_of: str | None = None
+    own: str
+    wanted: str
+    smallest: str
+    invitations: list[dict[str, Any]] = json_column()
+
+
+class EnterpriseRow(StateRow, table=True):
+    """One enterprise, by credit code: what its open cases say of it, and which bulletins it was told of."""
+
+    __tablename__ = "cooperation_enterprise"
+
+    status: str
+    cases: dict[str, Any] = json_column()
+    told: list[str] = json_column()
+    looked_at: str | None = None
