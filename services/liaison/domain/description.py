@@ -17,6 +17,7 @@ from schemas.risk import RiskFact
 from schemas.values import Lane
 from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.liaison.domain import (
+    said_of_advice,
     said_of_deliberation,
     said_of_loans,
     said_of_partners,
@@ -37,6 +38,7 @@ _SAID = (
     said_of_deliberation,
     said_of_partners,
     said_of_plans,
+    said_of_advice,
     said_of_loans,
     said_of_risk,
 )
@@ -45,6 +47,7 @@ _VALUES: Final[ValuesOf] = {kind: values for said in _SAID for kind, values in s
 
 _KINDS: Final[Mapping[type[Payload], tuple[str, str]]] = {
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), ("方案编号", "Plan")),
+    **dict.fromkeys(said_of_advice.FACTS, ("咨询编号", "Question")),
     **dict.fromkeys((WorkPlanOpened, WorkPlanActionLate), ("工作方案编号", "Work plan")),
     **dict.fromkeys((WishMatched, MatchTakenUp), ("意向编号", "Wish")),
     BulletinMatched: ("企业", "Enterprise"),

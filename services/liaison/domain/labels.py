@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from schemas.advice import AdviceTopic
 from schemas.chain import LinkStanding
 from schemas.consent import ConsentScope
 from schemas.consortium import ShareOf
@@ -99,6 +100,16 @@ LABELS: Final[Mapping[type[StrEnum], Mapping[str, Pair]]] = {
         LinkStanding.DECLINED: Pair("未通过筛选", "declined"),
         LinkStanding.EXPIRED: Pair("筛选逾期", "expired"),
         LinkStanding.LEFT: Pair("已退出供应链", "no longer of the chain"),
+    },
+    AdviceTopic: {
+        AdviceTopic.LOAN_PRODUCTS: Pair("贷款产品", "loan products"),
+        AdviceTopic.TRADE_FINANCE: Pair("贸易融资", "trade finance"),
+        AdviceTopic.CROSS_BORDER_SETTLEMENT: Pair("跨境结算", "cross-border settlement"),
+        AdviceTopic.GUARANTEE_INSURANCE: Pair("担保和保险", "guarantees and insurance"),
+        AdviceTopic.PROJECT_FINANCING: Pair("项目融资", "project financing"),
+        AdviceTopic.CREDIT_POLICY: Pair("信贷政策", "credit policy"),
+        AdviceTopic.INDUSTRY_PLANNING: Pair("产业规划", "industry planning"),
+        AdviceTopic.OUTBOUND_INVESTMENT: Pair("境外投资", "outbound investment"),
     },
     PlanPart: {
         PlanPart.INDUSTRY: Pair("产业规划", "industry plan"),
@@ -210,6 +221,10 @@ TITLES: Final[Mapping[str, Pair]] = {
     "plan_late": Pair("方案事项逾期", "Plan is late"),
     "work_plan_opened": Pair("工作方案有由您负责的事项", "Work plan with actions of yours"),
     "work_plan_action_late": Pair("工作方案事项逾期", "Action of a work plan is late"),
+    "advice_routed": Pair("咨询待答复", "A question to answer"),
+    "advice_reminded": Pair("咨询即将到期", "Answer due soon"),
+    "advice_escalated": Pair("咨询逾期未答复", "Question not answered in time"),
+    "advice_answered": Pair("咨询已答复", "Your question was answered"),
     "match_found": Pair("转移企业匹配", "An enterprise fits your zone"),
     "match_taken_up": Pair("转移企业已有承接", "Enterprise taken up by a zone"),
     "bulletin_matched": Pair("政策公告适用", "A policy bulletin fits"),

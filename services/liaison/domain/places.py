@@ -6,6 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from schemas.advice import (
+    AdviceAnswered,
+    AdviceEscalated,
+    AdviceFact,
+    AdviceFurtherRouted,
+    AdviceReminded,
+    AdviceRouted,
+)
 from schemas.bulletin import BulletinMatched
 from schemas.consortium import CooperationConsentMissing, CooperationInvitationEnded, CooperationPartnerInvited
 from schemas.cooperation import CooperationRefused
@@ -104,6 +112,12 @@ def _of_zone(event: Event[Any], state: File | None, directory: Directory) -> Fou
     return None, place_of_zone(event.data.zone, event.time, directory)
 
 
+def _of_answerer(event: Event[AdviceFact], state: File | None, directory: Directory) -> Found:
+    """A question concerns the unit of the bank that has it."""
+    place = place_of_zone(event.data.zone, event.time, directory)
+    return None, replace(place, parties=(f"//bank/{event.data.routed_to}",))
+
+
 def _of_owners(event: Event[WorkPlanOpened], state: File | None, directory: Directory) -> Found:
     place = place_of_zone(event.data.zone, event.time, directory)
     return None, replace(place, named=tuple(dict.fromkeys(action.owner for action in event.data.plan.actions)))
@@ -190,6 +204,8 @@ _WHERE: Final[Mapping[type[Payload], Where]] = {
     **dict.fromkeys((CooperationPartnerInvited, CooperationInvitationEnded), _of_partner),
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), _of_zone),
     **dict.fromkeys((MatchTakenUp, BulletinMatched), _of_zone),
+    **dict.fromkeys((AdviceRouted, AdviceFurtherRouted, AdviceReminded, AdviceEscalated), _of_answerer),
+    AdviceAnswered: _of_zone,
     WorkPlanOpened: _of_owners,
     WorkPlanActionLate: _of_owner,
     WishMatched: _of_matched_zones,

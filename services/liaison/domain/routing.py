@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.advice import AdviceAnswered, AdviceEscalated, AdviceFurtherRouted, AdviceReminded, AdviceRouted
 from schemas.bulletin import BulletinMatched
 from schemas.chain import ScreeningChainRaised
 from schemas.consortium import (
@@ -136,6 +137,11 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(PlanLateMarked, "plan_late", (Unit.ZONE, Unit.DEPARTMENT)),
     Rule(WorkPlanOpened, "work_plan_opened", (Unit.NAMED,)),
     Rule(WorkPlanActionLate, "work_plan_action_late", (Unit.NAMED, Unit.PARTY)),
+    Rule(AdviceRouted, "advice_routed", (Unit.PARTY,)),
+    Rule(AdviceFurtherRouted, "advice_routed", (Unit.PARTY,)),
+    Rule(AdviceReminded, "advice_reminded", (Unit.PARTY,)),
+    Rule(AdviceEscalated, "advice_escalated", (Unit.PARTY, Unit.BANK_HQ)),
+    Rule(AdviceAnswered, "advice_answered", (Unit.ZONE,)),
     Rule(WishMatched, "match_found", (Unit.PARTY,)),
     Rule(MatchTakenUp, "match_taken_up", _SCREENERS),
     Rule(BulletinMatched, "bulletin_matched", (Unit.ZONE,)),

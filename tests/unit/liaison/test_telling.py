@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schemas.advice import AdviceAnswered, AdviceEscalated, AdviceFurtherRouted, AdviceReminded, AdviceRouted
 from schemas.bulletin import BulletinMatched
 from schemas.chain import ScreeningChainRaised
 from schemas.consortium import (
@@ -200,6 +201,11 @@ def test_a_refusal_of_a_former_release_which_names_no_sender_is_told_to_nobody()
         (payload(PlanPartReplaced), ["branch-person", "department-person"]),
         (payload(PlanSignedOff), ["branch-person", "department-person", "zone-person"]),
         (payload(PlanLateMarked), ["department-person", "zone-person"]),
+        (payload(AdviceRouted), ["branch-person"]),
+        (payload(AdviceFurtherRouted, routed_to="exim"), ["hq-bank"]),
+        (payload(AdviceReminded), ["branch-person"]),
+        (payload(AdviceEscalated), ["branch-person", "hq-bank"]),
+        (payload(AdviceAnswered), ["zone-person"]),
         (payload(WishMatched), ["zone-person"]),
         (payload(MatchTakenUp), ["branch-person", "department-person"]),
         (payload(BulletinMatched), ["zone-person"]),
