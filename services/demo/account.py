@@ -35,6 +35,9 @@ EFFECT = re.compile(r".+/.+/result")
 REFUSED = re.compile(r".+\.refused\.v[0-9]+")
 """Type of an answer that refuses an input."""
 
+DECIDED = frozenset({"shortlisted", "declined", "expired", "withdrawn"})
+"""How joint screening ends."""
+
 PAID_OUT = frozenset({"disbursed", "repaying", "overdue", "settled", "written_off"})
 """States of a loan of which money was paid out."""
 
@@ -306,7 +309,7 @@ class _Books:
         status: dict[str, str] = {event.subject: "open" for event in opened}
         for event in self._topic_events("screening"):
             name = event.type.split(".")[1]
-            if name in ("shortlisted", "declined", "expired", "withdrawn"):
+            if name in DECIDED or name == "conference_called":
                 status[event.subject] = name
         counts = Counter(status.values())
         if len(registered) != len(status) or len({event.subject for event in registered}) != len(registered):
@@ -331,11 +334,7 @@ class _Books:
             elif event.type != "loan.refused.v1":
                 states[event.subject] = str(event.data.loan.status)
                 self._check_balance(event)
-        ended = {
-            event.subject
-            for event in self._topic_events("screening")
-            if event.type.split(".")[1] in ("shortlisted", "declined", "expired", "withdrawn")
-        }
+        ended = {event.subject for event in self._topic_events("screening") if event.type.split(".")[1] in DECIDED}
         if ended != expected:
             odd = ", ".join(sorted(ended ^ expected)[:5])
             self._problem(
@@ -349,8 +348,9 @@ class _Books:
         """Cases by each code of the domain; one whose loan was paid out counts as financed."""
         bodies = {event.subject: event.data.referral for event in self._of_type("referral.registered.v1")}
         bodies |= {event.subject: event.data.referral for event in self._of_type("referral.amended.v1")}
+        modes = {event.subject: str(event.data.mode) for event in self._of_type("cooperation.mode_proposed.v1")}
         self._account.coverage = coverage(
-            Known(bodies[case], None, "financed" if loans.get(case) in PAID_OUT else status)
+            Known(bodies[case], modes.get(case), "financed" if loans.get(case) in PAID_OUT else status)
             for case, status in statuses.items()
             if case in bodies
         )

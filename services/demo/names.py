@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from services.demo.account import Fate
+from topics.titles import chinese_titles
 
-OUTCOMES: Final = ("open", "shortlisted", "financed", "declined", "expired", "withdrawn")
+OUTCOMES: Final = ("open", "conference_called", "shortlisted", "financed", "declined", "expired", "withdrawn")
 """What a case can have come to, in the order of its life."""
 
 NAMES: Final[Mapping[str, tuple[str, str]]] = {
@@ -48,6 +49,7 @@ NAMES: Final[Mapping[str, tuple[str, str]]] = {
     Fate.OTHERS: ("与其无关", "for another reader"),
     Fate.SILENT: ("早已确认", "acknowledged before"),
     "open": ("筛选中", "open"),
+    "conference_called": ("会商中", "conference"),
     "shortlisted": ("拟支持", "shortlisted"),
     "declined": ("不予支持", "declined"),
     "financed": ("已融资", "financed"),
@@ -123,3 +125,8 @@ CODE_NAMES: Final[Mapping[str, str]] = {
     "bank_guarantee": "银担合作",
 }
 """Code, or dimension of codes → Chinese."""
+
+
+def name_of(what: str) -> tuple[str, str]:
+    """The Chinese and the English name of a fate, state or event type; an event without short names has its title."""
+    return NAMES.get(what) or (chinese_titles().get(what.rpartition(".v")[0], what), "")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from services.demo.account import Account
 from services.demo.coverage import Coverage
-from services.demo.names import CODE_NAMES, NAMES, OUTCOMES
+from services.demo.names import CODE_NAMES, OUTCOMES, name_of
 from services.demo.running import Outcome
 from services.demo.stack import Stack
 
@@ -65,7 +65,7 @@ def _codes(found: Coverage) -> Table:
     table.add_column("代码 Code", overflow="fold", ratio=1)
     table.add_column("案件 Cases", justify="right", no_wrap=True)
     for outcome in OUTCOMES:
-        table.add_column("\n".join(NAMES[outcome]), justify="right", no_wrap=True)
+        table.add_column("\n".join(name_of(outcome)), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for dimension, rows in found.items():
         for number, (code, row) in enumerate(rows.items()):
@@ -151,7 +151,7 @@ def _named(counts: Mapping[str, int], *without: str) -> Text:
     parts = []
     for name, count in counts.items():
         if name not in without:
-            zh, en = NAMES.get(name, (name, ""))
+            zh, en = name_of(name)
             parts.append(f"{zh} {en} {count:,}" if en else f"{zh} {count:,}")
     return Text(" · ".join(parts))
 
