@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from schemas import codec
 from schemas.codec import DecodeError, PayloadError, decode, to_binary, to_structured
 from schemas.envelope import EVENT_LIMIT, Event
 from tests.support.ledger import AccountRequested, EntryMade
@@ -199,3 +200,49 @@ JSON_VALUES = some.recursive(
 def test_no_json_object_raises_anything_but_the_two_errors(event: dict[str, Any]) -> None:
     with pytest.raises((DecodeError, PayloadError)):
         decode(b"a1", json.dumps(event).encode(), [("content-type", b"application/cloudevents+json")], KNOWN)
+
+
+def mostly(*usual: bytes) -> some.SearchStrategy[bytes]:
+    """Values as they should be, now and then anything else."""
+    return some.sampled_from(usual) | some.sampled_from(usual) | some.binary(max_size=300) | some.text().map(str.encode)
+
+
+NEARLY_RIGHT = some.fixed_dictionaries(
+    {
+        "ce_specversion": mostly(b"1.0"),
+        "ce_id": mostly(b"1", "编号".encode()),
+        "ce_source": mostly(b"//bank/exim-nmg"),
+        "ce_type": mostly(EntryMade.TYPE.encode()),
+        "ce_time": mostly(TIME.encode(), b"2026-03-23T01:30:00Z", b"1999-12-31T23:59:59Z", b"2026-03-23T09:30:00"),
+        "ce_subject": mostly(b"a1", "满洲里".encode()),
+        "content-type": mostly(b"application/json", b"application/cloudevents+json"),
+    },
+    optional={
+        "ce_correlationid": mostly(b"case", b""),
+        "ce_causationid": mostly(b"cause"),
+        "traceparent": mostly(TRACE.encode()),
+        "ce_traceparent": mostly(TRACE.encode(), TRACE.upper().encode()),
+        "other": some.binary(max_size=8),
+    },
+)
+
+
+@settings(on_a_busy_machine, max_examples=300)
+@given(NEARLY_RIGHT, some.booleans(), some.sampled_from([b'{"amount": 5}', b"", None]))
+def test_the_short_way_gives_what_the_careful_way_gives_or_nothing(
+    named: dict[str, bytes], keyed: bool, value: bytes | None
+) -> None:
+    key, headers = named["ce_subject"] if keyed else b"a1", list(named.items())
+    short = codec._usual(key, value, headers)
+    if short is not None:
+        careful = codec._unusual(key, value, headers)
+        assert careful is not None
+        assert [getattr(short, name) for name in Event.__slots__] == [
+            getattr(careful, name) for name in Event.__slots__
+        ]
+
+
+def test_the_short_way_is_taken_by_what_is_as_it_should_be() -> None:
+    headers = [(f"ce_{name}", text.encode()) for name, text in ATTRIBUTES.items()]
+    headers += [("content-type", b"application/json"), ("traceparent", TRACE.encode())]
+    assert codec._usual(b"a1", b"{}", headers) is not None
