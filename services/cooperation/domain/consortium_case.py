@@ -44,9 +44,14 @@ def note_case(state: Consortium | None, event: Event[ReferralRegistered], outloo
 
 
 def renew_case(state: Consortium, event: Event[ReferralAmended], outlook: PartnerOutlook) -> Iterator[Output]:
-    """An amended case is noted anew. Where the mode, the sum or the province is another, all is gathered afresh."""
+    """An amended case is noted anew. Where the mode, the sum or the province is another, all is gathered afresh.
+
+    Raises Early where only a consent is known of it.
+    """
     if state.status is Status.CLOSED:
         return
+    if state.facts is None:
+        raise Early(NOT_REGISTERED)
     was = facts_of(state)
     noted = _noted(event, event.data.referral, was.side)
     yield noted
