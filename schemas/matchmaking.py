@@ -108,6 +108,10 @@ _ROUND: Final = Field(
     examples=[1],
     json_schema_extra=unit("rounds"),
 )
+_NEXT: Final = Field(
+    description="When the next round is due, or, after the last one, when the wish is closed",
+    examples=["2020-05-13T10:00:00+08:00"],
+)
 _AT: Final = Field(description="Time of the event that led to it, with offset", examples=["2020-05-06T10:00:00+08:00"])
 
 
@@ -244,6 +248,7 @@ class WishMatched(Payload):
     matches: tuple[ZoneMatch, ...] = Field(
         description="New zones, by points; of equal ones the code decides", min_length=1, examples=[[_MATCH_EXAMPLE]]
     )
+    next_round_at: AwareDatetime = _NEXT
     matched_at: AwareDatetime = _AT
 
 
@@ -279,6 +284,7 @@ class WishUnmatched(Payload):
             ]
         ],
     )
+    next_round_at: AwareDatetime = _NEXT
     unmatched_at: AwareDatetime = _AT
 
 
@@ -289,6 +295,7 @@ class WishRoundHeld(Payload):
 
     wish_id: PlanId = _WISH_ID
     round: int = _ROUND
+    next_round_at: AwareDatetime = _NEXT
     held_at: AwareDatetime = _AT
 
 

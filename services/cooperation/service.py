@@ -9,37 +9,42 @@ from typing import Any
 
 from schemas.envelope import Event
 from schemas.reference import Directory
-from services.cooperation.domain import advice, advice_decisions, consortium, consortium_decisions
+from services.cooperation.domain import advice, advice_decisions, consortium, consortium_decisions, enterprise
 from services.cooperation.domain.advice import Advice
+from services.cooperation.domain.bulletins import Bulletins
 from services.cooperation.domain.consortium import Consortium
+from services.cooperation.domain.enterprise import Enterprise
 from services.cooperation.domain.filing import Filed, Kinds
 from services.cooperation.domain.plan_decisions import ZONE_PLANS
+from services.cooperation.domain.wish_decisions import WISHES
 from services.cooperation.domain.work_plan_decisions import WORK_PLANS
 from services.cooperation.rulebook import Rules, load_rules
 from services.cooperation.store import AdviceRow, PlanRow
-from services.cooperation.store_partners import ConsortiumRow
+from services.cooperation.store_partners import ConsortiumRow, EnterpriseRow
 from services.kit.door import Aggregate, Service
 from services.kit.working_days import WorkingDays
 
 
 class CooperationContext:
-    """What decisions look up: the calendar, the directory, the rules of modes and of matchmaking."""
+    """What decisions look up: the calendar, the directory, the bulletins, the rules of modes and of matchmaking."""
 
     def __init__(self, working_days: WorkingDays, rules: Rules) -> None:
         self.working_days = working_days
         self.modes = rules.modes
         self.matching = rules.matching
         self.directory = Directory()
+        self.bulletins = Bulletins()
 
     def learn(self, event: Event[Any]) -> None:
-        """Take in one event of a directory topic."""
+        """Take in one event of a directory topic or of one that carries bulletins."""
         self.directory.learn(event)
+        self.bulletins.learn(event)
 
 
 def build() -> Service:
     """Cooperation, ready for the kit. Raises OverridesError or RuleFileError where its files have faults."""
     working_days, rules = WorkingDays(), load_rules()
-    kinds = Kinds(ZONE_PLANS, WORK_PLANS)
+    kinds = Kinds(ZONE_PLANS, WORK_PLANS, WISHES)
     return Service(
         name="cooperation",
         aggregates=(
@@ -75,6 +80,17 @@ def build() -> Service:
                 routes=consortium_decisions.ROUTES,
                 deadlines=consortium.deadlines,
                 due=consortium_decisions.DUE,
+            ),
+            Aggregate(
+                name="enterprise",
+                keyed_by=("credit_code",),
+                state=Enterprise,
+                table=EnterpriseRow,
+                evolve=enterprise.evolve,
+                records=enterprise.RECORDS,
+                routes=enterprise.ROUTES,
+                deadlines=enterprise.deadlines,
+                due=enterprise.DUE,
             ),
         ),
         context=lambda: CooperationContext(working_days, rules),

@@ -14,6 +14,7 @@ class PlanRow(StateRow, table=True):
 
     zone_plan: dict[str, Any] | None = json_column(nullable=True)
     work_plan: dict[str, Any] | None = json_column(nullable=True)
+    wish: dict[str, Any] | None = json_column(nullable=True)
 
 
 class AdviceRow(StateRow, table=True):

@@ -13,6 +13,7 @@ from typing import Any
 from schemas.envelope import Event, Payload
 from services.cooperation.domain.outlook import Outlook
 from services.cooperation.domain.refusals import Code, refuse
+from services.cooperation.domain.wish import Wish
 from services.cooperation.domain.work_plan import WorkPlan
 from services.cooperation.domain.zone_plan import ZonePlan
 from services.kit.door import Deadline, Output, Route
@@ -26,6 +27,7 @@ class Filed:
 
     zone_plan: ZonePlan | None = None
     work_plan: WorkPlan | None = None
+    wish: Wish | None = None
 
 
 @dataclass(frozen=True, slots=True)

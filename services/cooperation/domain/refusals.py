@@ -39,6 +39,8 @@ class Code(StrEnum):
     NOT_ROUTED_TO_YOU = "not_routed_to_you"
     EARLIER_QUESTION = "earlier_question"
     ANSWERED_BEFORE = "answered_before"
+    NOT_MATCHED = "not_matched"
+    ZONE_ANSWERED = "zone_answered"
 
 
 TEXTS: Final[Mapping[Code, tuple[str, str]]] = {
@@ -137,6 +139,14 @@ TEXTS: Final[Mapping[Code, tuple[str, str]]] = {
     Code.ANSWERED_BEFORE: (
         "该问题已答复在案；如有补充，请待对方追问后答复。",
         "This question is answered already; what there is to add can answer a further question.",
+    ),
+    Code.NOT_MATCHED: (
+        "该意向尚未匹配到该合作区，无须答复。",
+        "The wish was not matched with this zone; no answer is needed.",
+    ),
+    Code.ZONE_ANSWERED: (
+        "该合作区已就此意向作答，不能再次作答。",
+        "The zone has answered this wish already and cannot answer again.",
     ),
 }
 
