@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from schemas.envelope import Event
     from topics.definition import Catalogue
 
-CASE_KEYS = frozenset({"referral_id", "referral_id_or_zone"})
-"""Names of the catalogue's keys under which a case's id stands."""
+CASE_KEYS = frozenset({"referral_id", "referral_id_or_zone", "referral_id_or_plan", "plan_id", "advice_id"})
+"""Names of the catalogue's keys under which the id of a case stands, of a plan or of a question to the bank."""
 
 _LABELLED = frozenset({"level", "level_before", "score", "outstanding", "overdue_days", "deadline", "acknowledge_by"})
 """Those of them that say nothing without their name."""
@@ -63,7 +63,11 @@ class Step:
 
 def show(
     case_id: Annotated[
-        str, typer.Argument(metavar="ID", help="案件编号，即推荐编号 · the case, that is the referral's id")
+        str,
+        typer.Argument(
+            metavar="ID",
+            help="案件（推荐）编号，也可填规划或咨询的编号 · the case's (referral's) id; or that of a plan or a question",
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="以 JSON 输出全部内容 · everything, as JSON")] = False,
     bootstrap_servers: BootstrapServers = DEFAULT_SERVERS,
