@@ -27,8 +27,8 @@ from services.kit.door import Deadline
 
 COMPLETION: Final = "completion"
 LATE: Final = "late"
-OVER: Final = frozenset({"declined", "expired", "withdrawn", "not_financed", "closed"})
-"""Stages of a project's case after which nobody waits for the project."""
+UNDER_WAY: Final = frozenset({"registered", "shortlisted", "financed"})
+"""Stages of a case in which its project is waited for; all others say by what the case ended."""
 
 
 class Status(StrEnum):
@@ -105,7 +105,7 @@ class ZonePlan:
         for name, part in self.parts.items():
             yield PlanItem(part=name), part.progress
         for referral_id, project in self.projects.items():
-            if project.stage not in OVER:
+            if project.stage in UNDER_WAY:
                 yield PlanItem(referral_id=referral_id), project.progress
 
 
