@@ -66,7 +66,7 @@ def show(
         str,
         typer.Argument(
             metavar="ID",
-            help="案件（推荐）编号，也可填规划或咨询的编号 · the case's (referral's) id; or that of a plan or a question",
+            help="案件（推荐）编号，也可填规划或咨询的编号 · the id of a case (referral), plan or question",
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="以 JSON 输出全部内容 · everything, as JSON")] = False,
