@@ -30,7 +30,7 @@ SHIPPED = Path(__file__).parents[2] / "deploy" / "demo"
 
 _IDS = uuid.UUID("6d3ab2c5-5d0c-5f5b-9c86-3a0c1f6a3c0e")
 _FILE = re.compile(r"\{(?P<what>text|digest) of (?P<name>[A-Za-z0-9._-]+)\}")
-_INTEGERS = frozenset({"employees", "revenue_10k_cny", "assets_10k_cny", "term_months", "days"})
+_INTEGERS = frozenset({"employees", "revenue_10k_cny", "assets_10k_cny", "term_months", "days", "version"})
 _STRUCTURED = b"application/cloudevents+json"
 
 
