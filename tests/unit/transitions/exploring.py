@@ -30,7 +30,7 @@ from services.client.rows import check_rows, read_rows
 from services.kit.door import Deadline, Early, Route, Service, To
 from services.kit.transitions import Decide, Party, Transitions, parties_of
 from services.registry import build
-from tests.unit.transitions.ways import WAYS
+from tests.unit.transitions.ways import WAYS, Step
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "schemas" / "examples"
@@ -73,6 +73,7 @@ class Explored:
     decides: dict[type[Payload], Decide]
     deadlines: Callable[[Any], Iterable[Deadline]]
     due: Decide | None
+    claims_wanted: Callable[[Any], Iterable[str]]
     context: Any
     found: dict[StrEnum | None, list[Seen]] = field(default_factory=dict)
 
@@ -101,7 +102,15 @@ class Explored:
         return min(self.deadlines(state), key=lambda one: one.due, default=None) if state is not None else None
 
 
-SUBJECT = "NMG-2020-000123"
+KEYS = ("referral_id", "wish_id")
+"""Fields that repeat the key."""
+MOST_INPUTS = 16
+"""How many payloads of a type are tried."""
+MOST_DEADLINES = 5
+"""How many deadlines one after the other pass from a state in which nobody says anything."""
+
+SUBJECT, ANOTHER = "NMG-2020-000123", "NMG-2020-000099"
+"""The key under which all happens, and that of a case which holds claims."""
 
 
 @cache
@@ -133,7 +142,13 @@ def _declared(name: str, table: Transitions) -> Explored:
         if getattr(one, "evolve", None) is table.evolve and isinstance(getattr(one, "routes", None), Mapping)
     )
     routes = {kind: one.decide if isinstance(one, Route) else one for kind, one in holder.routes.items()}
-    return Explored(name, table, routes, holder.deadlines or (lambda state: ()), holder.due, context)
+    claims_wanted = getattr(holder, "claims_wanted", None) or _none
+    return Explored(name, table, routes, holder.deadlines or _none, holder.due, claims_wanted, context)
+
+
+def _none(state_or_event: Any) -> tuple[()]:
+    """Neither deadlines nor claims."""
+    return ()
 
 
 @cache
@@ -146,53 +161,80 @@ def directory() -> tuple[Event[Any], ...]:
 
 def _explore(one: Explored) -> None:
     """Depth first, so that each path goes far; what counts as new are the kinds of outputs that led to a state."""
-    stack = list(_way(one))
-    known = Counter(seen.by for seen in stack)
-    one.found[None] = [stack[0]]
+    written = [seen for way in WAYS.get(str(one), ((),)) for seen in _along(one, way)]
+    known = Counter(seen.by for seen in written)
     named = {state for row in one.table.rows for state in row.states}
+    for seen in written:
+        _keep(one, seen)
+    last: list[Seen] = []
     for _ in range(MOST_STEPS):
-        if not stack or (named <= set(one.found) and all(len(kept) >= PER_STATUS for kept in one.found.values())):
+        if named <= set(one.found) and all(len(kept) >= PER_STATUS for kept in one.found.values()):
             break
-        seen = stack.pop()
+        # All that is written down goes first, then whatever was found last.
+        if not written and not last:
+            break
+        seen = written.pop(0) if written else last.pop()
         for after in _steps(one, seen):
-            kept = one.found.setdefault(one.status(after.state), [])
-            if known[after.by] == ALIKE or any(after.state == other.state for other in (seen, *kept)):
-                continue
-            known[after.by] += 1
-            stack.append(after)
-            if len(kept) < PER_STATUS:
-                kept.append(after)
+            if known[after.by] < ALIKE and after.state != seen.state and _keep(one, after):
+                known[after.by] += 1
+                last.append(after)
 
 
-def _way(one: Explored) -> Iterator[Seen]:
-    """The states on the way that is written down for a table, the first of them with nothing known."""
+def _keep(one: Explored, seen: Seen) -> bool:
+    """Whether a state is another than those that are kept of its status; it is kept while there is room."""
+    kept = one.found.setdefault(one.status(seen.state), [])
+    if any(seen.state == other.state for other in kept):
+        return False
+    if len(kept) < PER_STATUS:
+        kept.append(seen)
+    return True
+
+
+def _along(one: Explored, way: Iterable[Step]) -> Iterator[Seen]:
+    """The states on a way that is written down, the first of them with nothing known."""
     seen = Seen(None, BEGIN, frozenset())
     yield seen
-    for kind, changes, source in WAYS.get(str(one), ()):
+    for kind, changes, source in way:
         payload = kind.model_validate(inputs_of(kind)[0].model_dump() | changes)
         at = seen.at + timedelta(hours=1)
-        seen = _after(one, seen, list(one.decides[kind](seen.state, event_of(payload, source, at), one.context)), at)
+        outputs = list(one.decides[kind](seen.state, event_of(payload, source, at), one.context))
+        assert one.fold(seen.state, outputs) != seen.state, f"{kind.TYPE} leads nowhere on its way: {outputs}"
+        seen = _after(one, seen, outputs, at)
         yield seen
 
 
 def _steps(one: Explored, seen: Seen) -> Iterator[Seen]:
     now = seen.at + timedelta(hours=1)
+    for event, decide in _inputs(one, seen.state, now):
+        try:
+            outputs = list(decide(seen.state, event, one.context))
+        except Early:
+            continue
+        if any(type(output) in one.table.records for output in outputs):
+            yield _after(one, seen, outputs, now)
+    for _ in range(MOST_DEADLINES):
+        deadline = one.next_deadline(seen.state)
+        if deadline is None:
+            break
+        seen = _after(one, seen, one.fire(seen.state, deadline), max(deadline.due, seen.at))
+        yield seen
+
+
+def _inputs(one: Explored, state: Any, now: datetime) -> Iterator[tuple[Event[Any], Decide]]:
+    """What the table lets through in a state; what asks for claims also comes while another case holds them."""
     for kind, decide in one.decides.items():
-        row = one.table.row(kind, one.status(seen.state))
+        row = one.table.row(kind, one.status(state))
         if row is None:
             continue
-        for payload in inputs_of(kind):
-            for source in SOURCES:
-                if row.by & parties_of(source) or (Party.REFERRER in row.by and side_of(source)):
-                    try:
-                        outputs = list(decide(seen.state, event_of(payload, source, now), one.context))
-                    except Early:
-                        continue
-                    if any(type(output) in one.table.records for output in outputs):
-                        yield _after(one, seen, outputs, now)
-    deadline = one.next_deadline(seen.state)
-    if deadline is not None:
-        yield _after(one, seen, one.fire(seen.state, deadline), max(deadline.due, seen.at))
+        for payload, source in product(inputs_of(kind), SOURCES):
+            if row.by & parties_of(source) or (Party.REFERRER in row.by and side_of(source)):
+                event = event_of(payload, source, now)
+                yield event, decide
+                wanted = tuple(one.claims_wanted(event))
+                if wanted:
+                    event = event_of(payload, source, now)
+                    event.holders = dict.fromkeys(wanted, ANOTHER)
+                    yield event, decide
 
 
 def _after(one: Explored, seen: Seen, outputs: list[Any], at: datetime) -> Seen:
@@ -214,8 +256,7 @@ def inputs_of(kind: type[Payload]) -> tuple[Payload, ...]:
     """Payloads of a type: its valid examples, and what they become with other codes, versions and yes or no."""
     bodies = [json.loads(path.read_text("utf-8")) for path in sorted((EXAMPLES / kind.TYPE).glob("valid*.json"))]
     assert bodies, f"no example of {kind.TYPE}"
-    if "referral_id" in kind.model_fields:
-        bodies = [{**body, "referral_id": SUBJECT} for body in bodies]
+    bodies = [{**body, **{name: SUBJECT for name in KEYS if name in kind.model_fields}} for body in bodies]
     # The examples as they are first: what is explored first is what is kept.
     found: dict[str, Payload] = {}
     for one in (*bodies, *(varied for body in bodies for varied in _varied(kind, body))):
@@ -224,6 +265,8 @@ def inputs_of(kind: type[Payload]) -> tuple[Payload, ...]:
         except ValidationError:
             continue
         found.setdefault(payload.model_dump_json(), payload)
+        if len(found) == MOST_INPUTS:
+            break
     return tuple(found.values())
 
 

@@ -64,16 +64,18 @@ def answer_is_the_tables(one: Explored, seen: Seen, kind: type[Payload], event: 
         outputs = list(one.decides[kind](seen.state, event, one.context))
     except (Early, Invalid) as raised:
         failure = raised
-    parties = parties_of(event.source)
-    if not parties or (all(other.by == OURS for other in rows) and Party.KOUAN not in parties):
-        assert isinstance(failure, Invalid), what
+    permitted = may(one, row, rows, event.source, seen.state)
+    if isinstance(failure, Invalid):
         assert failure.code == "wrong-source", what
+        assert not permitted, what
         return
-    assert not isinstance(failure, Invalid), what
+    parties = parties_of(event.source)
+    assert parties, what
+    assert Party.KOUAN in parties or any(other.by != OURS for other in rows), what
     if failure is not None:
         assert row is not None or any(other.early for other in rows), what
         return
-    if not may(one, row, rows, event.source, seen.state):
+    if not permitted:
         assert codes_of_refusal(one, outputs) == [Wrong.PARTY], what
     elif row is None:
         assert len(codes_of_refusal(one, outputs)) == len(outputs) == 1, what
