@@ -9,40 +9,46 @@ from typing import Any
 import structlog
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.chain import ScreeningChainLinkTold, ScreeningChainStateTold
 from schemas.envelope import Event
+from schemas.opinion import (
+    ConferenceOutcomeGiven,
+    OpinionConfirmed,
+    OpinionExtensionAsked,
+    OpinionGiven,
+    OpinionReturned,
+)
+from schemas.precedent import PrecedentAnswered, PrecedentAsked
 from schemas.reference import Directory
 from schemas.referral import Referral, ReferralAmended, ReferralRegistered, ReferralWithdrawn
 from schemas.risk import RiskHeld, RiskReleased
-from schemas.screening import (
-    OpinionGiven,
-    ScreeningDeclined,
-    ScreeningExpired,
-    ScreeningHeld,
-    ScreeningOpened,
-    ScreeningOpinionRecorded,
-    ScreeningReleased,
-    ScreeningScored,
-    ScreeningShortlisted,
-    ScreeningWithdrawn,
-)
 from schemas.values import Side, side_of
 from services.kit import metrics
 from services.kit.door import Aggregate, Service
 from services.kit.working_days import WorkingDays
-from services.screening.domain.case import Case, deadlines, evolve
-from services.screening.domain.decisions import (
-    close_withdrawn,
-    hold_case,
-    open_case,
-    record_opinion,
-    release_case,
-    rescore_case,
-    settle_due,
+from services.screening.domain.case import Case, deadlines
+from services.screening.domain.chain import (
+    CHAIN_RECORDS,
+    Chain,
+    become_late,
+    chain_deadlines,
+    evolve_chain,
+    follow_chain,
+    follow_link,
+    telling_the_chain,
 )
+from services.screening.domain.conference import take_outcome
+from services.screening.domain.deadlines import extend_case, settle_due
+from services.screening.domain.evolving import RECORDS, evolve
+from services.screening.domain.holds import hold_case, release_case
+from services.screening.domain.opening import close_withdrawn, open_case, rescore_case
+from services.screening.domain.opinions import confirm_opinion, return_opinion, take_opinion
 from services.screening.domain.outlook import Scoring
+from services.screening.domain.precedents import answer_precedent, take_precedent
+from services.screening.domain.transitions import TRANSITIONS
 from services.screening.policy import POLICIES, Policies, load_policies
 from services.screening.policy_agreed import UNUSABLE, PolicyBook
-from services.screening.store import ScreeningCaseRow
+from services.screening.store import ScreeningCaseRow, ScreeningChainRow
 
 log = structlog.get_logger()
 
@@ -87,6 +93,11 @@ class ScreeningContext:
         entry = self._directory.person(person, on)
         return None if entry is None else entry.side
 
+    def deputy_of(self, person: str, on: date) -> str | None:
+        """Who stands in for a person who is away on a day; None where the person is there."""
+        absence = self._directory.absence(person, on)
+        return None if absence is None else absence.deputy
+
 
 def build() -> Service:
     """Joint screening, ready for the kit. Raises PolicyError or OverridesError where its files have faults."""
@@ -101,27 +112,37 @@ def build() -> Service:
                 state=Case,
                 table=ScreeningCaseRow,
                 evolve=evolve,
-                records=(
-                    ScreeningOpened,
-                    ScreeningScored,
-                    ScreeningOpinionRecorded,
-                    ScreeningShortlisted,
-                    ScreeningDeclined,
-                    ScreeningExpired,
-                    ScreeningHeld,
-                    ScreeningReleased,
-                    ScreeningWithdrawn,
+                records=RECORDS,
+                routes=TRANSITIONS.routes(
+                    {
+                        ReferralRegistered: telling_the_chain(open_case),
+                        ReferralAmended: telling_the_chain(rescore_case),
+                        ReferralWithdrawn: telling_the_chain(close_withdrawn),
+                        PrecedentAsked: answer_precedent,
+                        PrecedentAnswered: take_precedent,
+                        OpinionGiven: take_opinion,
+                        OpinionConfirmed: confirm_opinion,
+                        OpinionReturned: return_opinion,
+                        OpinionExtensionAsked: extend_case,
+                        ConferenceOutcomeGiven: take_outcome,
+                        RiskHeld: telling_the_chain(hold_case),
+                        RiskReleased: telling_the_chain(release_case),
+                        ScreeningChainStateTold: follow_chain,
+                    }
                 ),
-                routes={
-                    ReferralRegistered: open_case,
-                    ReferralAmended: rescore_case,
-                    ReferralWithdrawn: close_withdrawn,
-                    OpinionGiven: record_opinion,
-                    RiskHeld: hold_case,
-                    RiskReleased: release_case,
-                },
                 deadlines=deadlines,
-                due=settle_due,
+                due=TRANSITIONS.due(telling_the_chain(settle_due)),
+            ),
+            Aggregate(
+                name="chain",
+                keyed_by=("chain",),
+                state=Chain,
+                table=ScreeningChainRow,
+                evolve=evolve_chain,
+                records=CHAIN_RECORDS,
+                routes={ScreeningChainLinkTold: follow_link},
+                deadlines=chain_deadlines,
+                due=become_late,
             ),
         ),
         context=lambda: ScreeningContext(policies, working_days),

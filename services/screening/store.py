@@ -26,3 +26,21 @@ class ScreeningCaseRow(StateRow, table=True):
     holds: list[str] = json_column()
     days_left: int | None = None
     resumed_at: str | None = None
+    pace: str
+    remind_at: str | None = None
+    grace_until: str | None = None
+    extended: bool
+    commerce_draft: dict[str, Any] | None = json_column(nullable=True)
+    bank_draft: dict[str, Any] | None = json_column(nullable=True)
+    conference: dict[str, Any] | None = json_column(nullable=True)
+    asked: dict[str, Any] | None = json_column(nullable=True)
+    chain: dict[str, Any] | None = json_column(nullable=True)
+    raised: bool
+
+
+class ScreeningChainRow(StateRow, table=True):
+    """One supply chain, by `chain:` and its id. Its members stand as JSON."""
+
+    __tablename__ = "screening_chain"
+
+    links: list[dict[str, Any]] = json_column()

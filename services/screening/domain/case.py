@@ -1,43 +1,39 @@
-"""A case in joint screening: what is known of it, and how each event changes that."""
+"""A case in joint screening: what is known of it, and which moments it waits for. Events change it in `evolving`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from schemas.envelope import Payload
-from schemas.opinion import OpinionCode, Verdict
-from schemas.screening import (
-    ScreeningDeclined,
-    ScreeningExpired,
-    ScreeningHeld,
-    ScreeningOpened,
-    ScreeningOpinionRecorded,
-    ScreeningReleased,
-    ScreeningScored,
-    ScreeningShortlisted,
-    ScreeningWithdrawn,
-)
-from schemas.values import KeyArea, Lane, Side
+from schemas.opinion import ConferenceOutcome, OpinionCode, Verdict
+from schemas.referral import ChainRole
+from schemas.values import Currency, FinancingNeed, KeyArea, Lane, Side
 from services.kit.door import Deadline
 
 
 class Status(StrEnum):
-    """Where a case stands. Holds stand beside it, on an open or a shortlisted case."""
+    """Where a case stands. Holds stand beside it, on a case that is not closed."""
 
     OPEN = "open"
+    CONFERENCE = "conference"
     SHORTLISTED = "shortlisted"
     DECLINED = "declined"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
 
 
+UNDECIDED: Final = frozenset({Status.OPEN, Status.CONFERENCE})
 CLOSED: Final = frozenset({Status.DECLINED, Status.EXPIRED, Status.WITHDRAWN})
-DECISION: Final = "decision"
+
+REMINDER: Final = "reminder"
 EXPIRY: Final = "expiry"
+"""Due at the deadline, which escalates, and again at the end of the grace. One name: cases that are open have it."""
+DECISION: Final = "decision"
+CONFERENCE: Final = "conference"
+"""Due when both headquarters have answered, or else at the conference's deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +46,88 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one side said of the case."""
+    """What one side said of the case. `carried_from` is the forerunner that it was taken over from."""
 
     verdict: Verdict
     given_by: str
     given_at: datetime
     reasons: tuple[Said, ...]
+    on_behalf_of: str | None = None
+    checked_by: str | None = None
+    checked_at: datetime | None = None
+    carried_from: str | None = None
+
+    @property
+    def counts_from(self) -> datetime:
+        """When it became the side's opinion."""
+        return self.checked_at or self.given_at
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An opinion that waits for its checker; `id` is that of the event that gave it."""
+
+    id: str
+    opinion: Opinion
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a headquarters wants to become of the case."""
+
+    outcome: ConferenceOutcome
+    given_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conference:
+    """Both headquarters confer, until the deadline at most."""
+
+    called_at: datetime
+    deadline: datetime
+    commerce: Answer | None = None
+    bank: Answer | None = None
+
+    @property
+    def answers(self) -> Mapping[Side, Answer]:
+        """The answers on record."""
+        both = {Side.COMMERCE: self.commerce, Side.BANK: self.bank}
+        return {side: answer for side, answer in both.items() if answer is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the case asks for, in its present version. `amount` is decimal text."""
+
+    credit_code: str | None
+    zone: str
+    need: FinancingNeed
+    amount: str
+    currency: Currency
+    term_months: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the case stands in a supply chain."""
+
+    chain_id: str
+    role: ChainRole
+    key_link: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One referral in joint screening. `days_left` are working days, while holds have stopped the clock."""
+    """One referral in joint screening.
+
+    days_left: working days, while holds have stopped the clock that was running.
+    resumed_at: when the last hold was released.
+    pace: the lane at the opening, by which all deadlines were promised.
+    remind_at: None once reminded, or where nobody is to be.
+    grace_until: end of the grace, once the case was escalated.
+    asked: None for cases scored before it was told.
+    raised: whether a key link of its chain is blocked.
+    """
 
     status: Status
     lane: Lane
@@ -76,6 +143,16 @@ class Case:
     holds: tuple[str, ...]
     days_left: int | None
     resumed_at: datetime | None
+    pace: Lane
+    remind_at: datetime | None
+    grace_until: datetime | None
+    extended: bool
+    commerce_draft: Draft | None
+    bank_draft: Draft | None
+    conference: Conference | None
+    asked: Asked | None
+    chain: Place | None
+    raised: bool
 
     @property
     def held(self) -> bool:
@@ -88,33 +165,70 @@ class Case:
         both = {Side.COMMERCE: self.commerce, Side.BANK: self.bank}
         return {side: opinion for side, opinion in both.items() if opinion is not None}
 
+    def draft_of(self, side: Side) -> Draft | None:
+        """The opinion of a side that waits for its checker."""
+        return self.commerce_draft if side is Side.COMMERCE else self.bank_draft
+
     @property
-    def opposed_by(self) -> tuple[Side, ...]:
-        """The sides that oppose."""
-        return tuple(side for side, opinion in self.opinions.items() if opinion.verdict is Verdict.OPPOSE)
+    def missing(self) -> tuple[Side, ...]:
+        """The sides whose opinion is not on record."""
+        return tuple(side for side in Side if side not in self.opinions)
+
+    @property
+    def unchecked(self) -> tuple[Side, ...]:
+        """Those of them whose opinion waits for its checker."""
+        return tuple(side for side in self.missing if self.draft_of(side) is not None)
+
+    def of_verdict(self, verdict: Verdict) -> tuple[Side, ...]:
+        """The sides that support, or those that oppose."""
+        return tuple(side for side, opinion in self.opinions.items() if opinion.verdict is verdict)
+
+    @property
+    def clock_ends(self) -> datetime:
+        """The end of what runs now: the time for opinions, the grace after it, or the conference."""
+        if self.status is Status.CONFERENCE and self.conference is not None:
+            return self.conference.deadline
+        return self.grace_until or self.deadline
 
     @property
     def complete_at(self) -> datetime | None:
         """When everything that a decision needs was there; None where a side has not spoken."""
         if self.commerce is None or self.bank is None:
             return None
-        complete_at = max(self.opened_at, self.commerce.given_at, self.bank.given_at)
-        return complete_at if self.resumed_at is None else max(complete_at, self.resumed_at)
+        return self._not_before_release(max(self.opened_at, self.commerce.counts_from, self.bank.counts_from))
+
+    @property
+    def conferred_at(self) -> datetime | None:
+        """When both headquarters had answered; None where one has not."""
+        conference = self.conference
+        if conference is None or conference.commerce is None or conference.bank is None:
+            return None
+        answered = max(conference.called_at, conference.commerce.given_at, conference.bank.given_at)
+        return self._not_before_release(answered)
+
+    def _not_before_release(self, moment: datetime) -> datetime:
+        return moment if self.resumed_at is None else max(moment, self.resumed_at)
 
 
 def deadlines(case: Case | None) -> Iterator[Deadline]:
-    """An open case that no hold stops waits for its decision, once both sides have spoken, or else for its expiry.
+    """The moments for which a case that no hold stops waits: its decision, once all needed is there, or else its end.
 
     The decision is a deadline of its own, due when the last thing that it needs was said. So the same opinions make
     the same event with the same id and time, whichever of the two topics brought its opinion first.
     """
-    if case is None or case.status is not Status.OPEN or case.held:
+    if case is None or case.status not in UNDECIDED or case.held:
+        return
+    if case.status is Status.CONFERENCE:
+        conferred_at = case.conferred_at
+        yield Deadline(CONFERENCE, case.clock_ends if conferred_at is None else _whole_second(conferred_at))
         return
     complete_at = case.complete_at
-    if complete_at is None:
-        yield Deadline(EXPIRY, case.deadline)
-    else:
+    if complete_at is not None:
         yield Deadline(DECISION, _whole_second(complete_at))
+        return
+    yield Deadline(EXPIRY, case.clock_ends)
+    if case.remind_at is not None and case.grace_until is None:
+        yield Deadline(REMINDER, case.remind_at)
 
 
 def _whole_second(moment: datetime) -> datetime:
@@ -122,81 +236,3 @@ def _whole_second(moment: datetime) -> datetime:
     not be dated before the opinions that it rests on.
     """
     return moment if not moment.microsecond else moment.replace(microsecond=0) + timedelta(seconds=1)
-
-
-def evolve(case: Case | None, payload: Payload) -> Case:
-    """The case after one of its own events, refusals excepted: they change nothing."""
-    if isinstance(payload, ScreeningOpened):
-        return _opened(payload)
-    if case is None:
-        raise ValueError(f"{payload.TYPE} of a case that was never opened")
-    return _CHANGES[type(payload)](case, payload)
-
-
-def _opened(opened: ScreeningOpened) -> Case:
-    return Case(
-        status=Status.OPEN,
-        lane=opened.lane,
-        revision=1,
-        opened_at=opened.opened_at,
-        deadline=opened.deadline,
-        deadline_provisional=opened.deadline_provisional,
-        score=0,
-        policy_version="",
-        key_areas=(),
-        commerce=None,
-        bank=None,
-        holds=(),
-        days_left=None,
-        resumed_at=None,
-    )
-
-
-def _scored(case: Case, scored: ScreeningScored) -> Case:
-    return replace(
-        case,
-        lane=scored.lane,
-        revision=scored.revision,
-        score=scored.score,
-        policy_version=scored.policy_version,
-        key_areas=scored.key_areas,
-    )
-
-
-def _opinion_recorded(case: Case, recorded: ScreeningOpinionRecorded) -> Case:
-    reasons = tuple(Said(reason.code, reason.text) for reason in recorded.reasons)
-    opinion = Opinion(recorded.verdict, recorded.given_by, recorded.given_at, reasons)
-    return replace(case, commerce=opinion) if recorded.side is Side.COMMERCE else replace(case, bank=opinion)
-
-
-def _held(case: Case, held: ScreeningHeld) -> Case:
-    return replace(case, holds=held.holds, days_left=held.working_days_left)
-
-
-def _released(case: Case, released: ScreeningReleased) -> Case:
-    if released.deadline is None:
-        return replace(case, holds=released.holds)
-    return replace(
-        case,
-        holds=released.holds,
-        deadline=released.deadline,
-        deadline_provisional=released.deadline_provisional,
-        days_left=None,
-        resumed_at=released.released_at,
-    )
-
-
-def _becomes(status: Status) -> Callable[[Case, Any], Case]:
-    return lambda case, _: replace(case, status=status)
-
-
-_CHANGES: Final[Mapping[type[Payload], Callable[[Case, Any], Case]]] = {
-    ScreeningScored: _scored,
-    ScreeningOpinionRecorded: _opinion_recorded,
-    ScreeningHeld: _held,
-    ScreeningReleased: _released,
-    ScreeningShortlisted: _becomes(Status.SHORTLISTED),
-    ScreeningDeclined: _becomes(Status.DECLINED),
-    ScreeningExpired: _becomes(Status.EXPIRED),
-    ScreeningWithdrawn: _becomes(Status.WITHDRAWN),
-}

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from schemas.referral import Referral
-from schemas.screening import RuleResult, ScreeningScored
+from schemas.scoring import RuleResult, ScreeningScored, Terms
 from schemas.values import KeyArea, Side
 
 
@@ -48,7 +48,19 @@ def scored(scoring: Scoring, referral: Referral, referral_id: str, revision: int
         key_area_claimed=referral.key_area,
         rules=scoring.rules,
         scored_at=at,
+        terms=terms_of(referral),
         chain=referral.chain,
+    )
+
+
+def terms_of(referral: Referral) -> Terms:
+    """What a referral asks for."""
+    return Terms(
+        credit_code=None if referral.enterprise is None else referral.enterprise.credit_code,
+        zone=referral.zone,
+        need=referral.need,
+        amount=referral.amount,
+        term_months=referral.term_months,
     )
 
 
@@ -74,3 +86,6 @@ class Outlook(Protocol):
 
     def side_of_person(self, person: str, on: date) -> Side | None:
         """The side for which the directory names a person on a day; None where it does not know the person."""
+
+    def deputy_of(self, person: str, on: date) -> str | None:
+        """Who stands in for a person who is away on a day; None where the person is there."""

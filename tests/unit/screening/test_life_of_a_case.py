@@ -10,7 +10,6 @@ import pytest
 from schemas.reference import CHINA_TIME
 from schemas.screening import (
     ScreeningDeclined,
-    ScreeningExpired,
     ScreeningHeld,
     ScreeningOpened,
     ScreeningReleased,
@@ -38,7 +37,7 @@ def test_a_registered_referral_is_opened_with_the_deadline_of_its_lane(
     desk = Desk()
     opened = only(ScreeningOpened, desk.tell(told.registered(told.referral(lane=lane))))
     assert (opened.working_days, opened.deadline, opened.deadline_provisional) == (days, deadline, False)
-    assert list(deadlines(desk.case)) == [Deadline("expiry", deadline)]
+    assert next(iter(deadlines(desk.case))) == Deadline("expiry", deadline)
 
 
 def test_a_deadline_in_a_year_without_calendar_is_marked_as_provisional() -> None:
@@ -79,13 +78,14 @@ def test_a_decision_falls_due_at_a_whole_second_and_never_before_the_opinions() 
     assert shortlisted.decided_at == moment
 
 
-def test_a_case_that_one_side_opposes_is_declined_with_what_would_repair_it() -> None:
-    desk = given(told.registered(), told.supports(COMMERCE, after(1)))
+def test_a_case_that_both_sides_oppose_is_declined_at_once_with_what_would_repair_it() -> None:
+    desk = given(told.registered(), told.opposes(COMMERCE, after(1), "plan_immature"))
     desk.tell(told.opposes(BANK, after(2), "collateral_insufficient"))
     (declined,) = desk.pass_time(after(2))
     assert isinstance(declined, ScreeningDeclined)
-    assert (declined.cause, declined.finality, declined.opposed_by) == ("opposed", "repairable", ("bank",))
-    (reason,) = declined.reasons
+    assert (declined.cause, declined.finality, declined.opposed_by) == ("opposed", "repairable", ("commerce", "bank"))
+    assert (declined.conference, declined.decided_at) == (None, after(2))
+    _, reason = declined.reasons
     assert (reason.code, reason.side, reason.text) == ("collateral_insufficient", "bank", "详见附件。")
     assert reason.remedy_zh
     assert reason.remedy_en
@@ -102,30 +102,6 @@ def test_one_final_reason_makes_the_decline_final() -> None:
         ("bank", "plan_immature"),
         ("bank", "false_information"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("opinions", "missing"),
-    [([], ("commerce", "bank")), ([COMMERCE], ("bank",)), ([BANK], ("commerce",))],
-)
-def test_a_case_without_both_opinions_expires_at_its_deadline(opinions: list[str], missing: tuple[str, ...]) -> None:
-    desk = given(told.registered(), *(told.supports(source, after(1)) for source in opinions))
-    assert desk.pass_time(DEADLINE - timedelta(seconds=1)) == []
-    (expired,) = desk.pass_time(DEADLINE)
-    assert isinstance(expired, ScreeningExpired)
-    assert (expired.missing, expired.deadline) == (missing, DEADLINE)
-
-
-def test_a_case_opposed_by_one_side_while_the_other_is_silent_is_declined_at_the_deadline() -> None:
-    desk = given(told.registered(), told.opposes(BANK, after(1)))
-    (declined,) = desk.pass_time(DEADLINE)
-    assert isinstance(declined, ScreeningDeclined)
-    assert (declined.decided_at, declined.opposed_by) == (DEADLINE, ("bank",))
-
-
-@pytest.mark.parametrize(("moment", "kind"), [(DEADLINE, "opinion_recorded"), (after(16), "refused")])
-def test_an_opinion_is_in_time_by_its_own_time(moment: datetime, kind: str) -> None:
-    assert kinds(given(told.registered()).tell(told.supports(BANK, moment))) == [kind]
 
 
 def test_a_hard_stop_declines_at_once_and_for_good() -> None:
@@ -191,7 +167,7 @@ def test_the_clock_goes_on_after_a_hold_with_the_working_days_that_were_left() -
     (release,) = desk.tell(told.released(after(12)))
     assert isinstance(release, ScreeningReleased)
     assert release.deadline == datetime(2020, 4, 23, 23, 59, 59, tzinfo=CHINA_TIME)
-    assert kinds(desk.pass_time(release.deadline)) == ["expired"]
+    assert kinds(desk.pass_time(release.deadline)) == ["reminded", "escalated"]
 
 
 def test_a_case_held_on_its_last_day_gets_one_more_working_day() -> None:
@@ -251,9 +227,13 @@ def test_a_liaison_person_of_the_own_side_may_give_an_opinion() -> None:
     assert kinds(desk.tell(told.supports(BANK, after(1), given_by="exim-nmg-01"))) == ["opinion_recorded"]
 
 
-def test_an_opinion_from_neither_side_is_a_dead_letter() -> None:
+def test_an_opinion_from_a_partner_is_refused() -> None:
+    assert refusal(given(told.registered()).tell(told.supports("//partner/some-bank", after(1)))) == "wrong_party"
+
+
+def test_an_opinion_from_no_party_at_all_is_a_dead_letter() -> None:
     with pytest.raises(Invalid) as caught:
-        given(told.registered()).tell(told.supports("//partner/bank-of-somewhere", after(1)))
+        given(told.registered()).tell(told.supports("//elsewhere/office", after(1)))
     assert caught.value.code == "wrong-source"
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import create_engine, inspect
 
 from schemas.loading import load_contracts
@@ -20,7 +18,7 @@ from services.kit.wiring import wire
 from services.screening.domain.case import Case
 from services.screening.policy import PolicyError
 from services.screening.service import build
-from services.screening.store import ScreeningCaseRow
+from services.screening.store import ScreeningCaseRow, ScreeningChainRow
 from tests.unit.screening import builders as told
 from tests.unit.screening.builders import BANK, CASE, COMMERCE, after, given
 from topics.definition import load_catalogue
@@ -48,19 +46,17 @@ def test_the_table_has_a_column_for_every_field_of_the_state() -> None:
     assert columns == ["key", "version", *(field.name for field in fields(Case))]
 
 
-def test_the_migration_makes_the_table_that_the_store_declares() -> None:
-    engine = create_engine("sqlite://")
-    migration = import_module("services.screening.migrations.0001_initial")
-    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
-        migration.upgrade()
-        made = {
-            column["name"]: (str(column["type"]), column["nullable"])
-            for column in inspect(connection).get_columns("screening_case")
-        }
-    declared = {
-        column.name: (column.type.compile(engine.dialect), column.nullable)
-        for column in ScreeningCaseRow.__table__.columns  # type: ignore[attr-defined]
+@pytest.mark.parametrize("row", [ScreeningCaseRow, ScreeningChainRow])
+def test_the_migrations_make_the_tables_that_the_store_declares(tmp_path: Path, row: Any) -> None:
+    url, service = f"sqlite:///{tmp_path}/screening.db", build()
+    migrate(url, service.name, service.migrations)
+    engine = create_engine(url)
+    made = {
+        column["name"]: (str(column["type"]), column["nullable"])
+        for column in inspect(engine).get_columns(row.__tablename__)
     }
+    engine.dispose()
+    declared = {column.name: (column.type.compile(engine.dialect), column.nullable) for column in row.__table__.columns}
     assert made == declared
 
 
