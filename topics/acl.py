@@ -14,7 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from topics.definition import FOR_THE_GATEWAY, GATEWAY, OPERATORS, PARTIES, PUBLISHED, Catalogue, Topic, covers, side_of
+from topics.definition import (
+    GATEWAY,
+    OPERATORS,
+    PARTIES,
+    PUBLISHED,
+    Catalogue,
+    Topic,
+    covers,
+    is_for_the_gateway,
+    side_of,
+)
 from topics.plan import READY_WITHIN_MS, ClusterError
 
 if TYPE_CHECKING:
@@ -110,7 +120,7 @@ def _writing(topic: Topic, parties: Mapping[str, str]) -> Iterator[Right]:
 
 
 def _reading(topic: Topic, parties: Mapping[str, str]) -> Iterator[Right]:
-    readers = [*topic.readers, OPERATORS, *([GATEWAY] if topic.kind in FOR_THE_GATEWAY else ())]
+    readers = [*topic.readers, OPERATORS, *([GATEWAY] if is_for_the_gateway(topic) else ())]
     subscribers = [user for user, source in parties.items() if _any_covers(topic.subscribers, source)]
     for user in (*map(user_of_service, readers), *subscribers):
         yield Right(user, "topic", topic.name, "Read")

@@ -15,7 +15,6 @@ from schemas.envelope import EVENT_LIMIT, payload_class
 from schemas.json_schema import documents
 from topics.acl import parties_of, user_of_service
 from topics.definition import (
-    FOR_THE_GATEWAY,
     GATEWAY,
     OPERATORS,
     PUBLISHED,
@@ -25,6 +24,7 @@ from topics.definition import (
     Kind,
     Topic,
     covers,
+    is_for_the_gateway,
 )
 from topics.plan import configs_of
 from topics.titles import TITLES, chinese_titles, first_sentence
@@ -202,7 +202,7 @@ def _senders(topic: Topic, parties: Mapping[str, str]) -> Iterator[tuple[str, st
 
 def _receivers(topic: Topic, parties: Mapping[str, str]) -> Iterator[tuple[str, str | None]]:
     yield from ((user_of_service(reader), reader) for reader in topic.readers)
-    if topic.kind in FOR_THE_GATEWAY:
+    if is_for_the_gateway(topic):
         yield user_of_service(GATEWAY), None
     if topic.kind is Kind.DEAD_LETTERS:
         yield user_of_service(OPERATORS), None

@@ -68,8 +68,7 @@ PUBLISHED = frozenset({Kind.INPUT, Kind.REFERENCE})
 OUTCOMES = frozenset({Kind.RECORD, Kind.ANNOUNCEMENT})
 """Kinds that may be read by others than the service that writes them."""
 
-FOR_THE_GATEWAY = OUTCOMES | {Kind.REFERENCE}
-"""Kinds that the parties' front door reads: what it tells them, and which zones and branches may be told what."""
+_ENTER_UNITS = frozenset({"directory.zone_entered", "directory.branch_entered"})
 
 CARRIERS = frozenset({Kind.DEAD_LETTERS, Kind.REDRIVE})
 """Kinds whose records keep the source and the type they first came with, so that neither is listed."""
@@ -162,6 +161,12 @@ class Topic(Entry):
         if self.kind in CARRIERS:
             return True
         return any(covers(prefix, source) for prefix in self.sources)
+
+
+def is_for_the_gateway(topic: Topic) -> bool:
+    """Whether the parties' front door reads a topic: what it tells them, and which zones and branches may be told."""
+    entered = {kind.rpartition(".v")[0] for kind in topic.events}
+    return topic.kind in OUTCOMES or (topic.kind is Kind.REFERENCE and not entered.isdisjoint(_ENTER_UNITS))
 
 
 def covers(prefix: str, source: str) -> bool:

@@ -2,14 +2,22 @@
 
 Each event has an *audience*: the units that may see it, written as the sources under which they publish. It is decided
 once, when the event enters the feed, and everything that gives outcomes away (feed, streams, webhooks, cases) asks the
-same rows. Both headquarters answer for the whole, so they see all that is in the feed.
+same rows. Both headquarters answer for the whole, so they see all that is in the feed, but for what is *withheld* from
+one of them.
 
 - What is said of a case is for whoever referred it, its zone, the commerce department of its province, and the branch
   named in the referral. Other branches that serve the province have no part in the case.
+- A partner sees of a case its own invitation, what came of that, and nothing else: not the referral, not the opinions,
+  not the loan, and not what other partners answered.
+- A side's draft of an opinion, and its return, are for that side's units of the case alone.
 - What is said of a zone is for the zone, its province's department, and the branches that serve the province that day.
 - What is said of an enterprise or a project on its own is for the zone that the event names, and its province.
+- Plans, questions, wishes and bulletins: see `beside_cases.py`.
 - A rejected or duplicate referral is for its referrer alone. It may bear the id of another party's case, so it neither
   shows that case to its sender nor makes anybody a party to it.
+- A referral that waits for the enterprise's consent is for its referrer alone, and withheld from the headquarters of a
+  side that the consent does not cover yet.
+- A refusal is for whoever sent what was refused, and for the units of the case, if there is one.
 - A case that moves (an amendment names another zone, province or branch) shows its past to the new units. The old ones
   keep what they were told, are told of the move, and nothing after it.
 - An event whose case is not known yet waits for it; what waited too long goes to the headquarters alone.
@@ -21,26 +29,46 @@ nobody is told by `notice.escalated`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.envelope import Event
 from schemas.reference import CHINA_TIME
+from schemas.values import BANK_HQ, COMMERCE_HQ, Side
 from services.client.receiving import Unknown
+from services.gateway.beside_cases import BESIDE_CASES, units_beside_cases
+from services.gateway.places import Directory, Unit, unit_of, withheld
 
 LEFT_OUT: Final = frozenset(
     {
         "risk.exposure_counted",
+        "screening.chain_link_recorded",
+        "cooperation.case_noted",
+        "cooperation.consent_noted",
+        "enterprise.noted",
+        "enterprise.case_closed",
+        "bulletin.round_held",
+        "matchmaking.round_held",
         "notice.file_opened",
         "notice.queued",
         "notice.delivered",
         "notice.failed",
+        "notice.partner_queued",
+        "notice.partner_failed",
     }
 )
 """Types, without their version, that nobody is shown."""
 
-_TO_REFERRER_ALONE: Final = frozenset({"referral.rejected", "referral.duplicate_found"})
+_TO_REFERRER_ALONE: Final = frozenset({"referral.rejected", "referral.duplicate_found", "referral.consent_awaited"})
+_OF_PARTNER: Final = frozenset(
+    f"cooperation.{what}"
+    for what in (
+        *("partner_invited", "partner_joined", "partner_declined", "partner_silent", "partner_departed"),
+        "invitation_ended",
+    )
+)
+_OF_ONE_SIDE: Final = frozenset({"screening.opinion_drafted", "screening.opinion_returned"})
+_HEADQUARTERS: Final = {Side.COMMERCE: f"//commerce/{COMMERCE_HQ}", Side.BANK: f"//bank/{BANK_HQ}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,62 +92,24 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
-    """One version of a zone (`provinces`: its one) or of a branch (those that it serves); days as `2020-01-01`."""
-
-    kind: str
-    code: str
-    valid_from: str
-    valid_to: str | None
-    provinces: tuple[str, ...]
-
-
-class Directory:
-    """Zones and branches by day."""
-
-    def __init__(self, units: Iterable[Unit]) -> None:
-        self._units = sorted(units, key=lambda unit: unit.valid_from)
-
-    def knows_zone(self, code: str) -> bool:
-        """Whether there is, was or will be such a zone."""
-        return any(unit.kind == "zone" and unit.code == code for unit in self._units)
-
-    def units_of_zone(self, zone: str, day: str) -> frozenset[str]:
-        """Who may see what concerns a zone as a whole."""
-        held = self._on(day)
-        provinces = held["zone", zone].provinces if ("zone", zone) in held else ()
-        branches = (
-            code for (kind, code), unit in held.items() if kind == "branch" and set(provinces) & set(unit.provinces)
-        )
-        return frozenset(
-            {
-                f"//commerce/{zone}",
-                *(f"//commerce/{province}" for province in provinces),
-                *(f"//bank/{code}" for code in branches),
-            }
-        )
-
-    def _on(self, day: str) -> dict[tuple[str, str], Unit]:
-        begun = {(unit.kind, unit.code): unit for unit in self._units if unit.valid_from <= day}
-        return {name: unit for name, unit in begun.items() if unit.valid_to is None or unit.valid_to >= day}
-
-
-@dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may see an event, and the case whose time line it belongs to (None: none's)."""
+    """Who may see an event, the case whose time line it belongs to (None: none's), and from which headquarters it is
+    withheld.
+    """
 
     units: frozenset[str]
     case_id: str | None
+    withheld_from: frozenset[str] = frozenset()
+
+    @property
+    def rows(self) -> frozenset[str]:
+        """The audience as it is kept: units, and marks of those who would see all but for this."""
+        return self.units | {withheld(hq) for hq in self.withheld_from}
 
 
 def name_of(event_type: str) -> str:
     """An event type without its version."""
     return event_type.rpartition(".v")[0]
-
-
-def unit_of(source: str) -> str:
-    """The unit to which a source belongs: `//commerce/15` of `//commerce/15/office`."""
-    return "/".join(source.split("/")[:4])
 
 
 def case_from(event: Event[Any], known: Case | None) -> Case | None:
@@ -150,14 +140,49 @@ def audience_of(event: Event[Any], case: Case | None, directory: Directory, *, o
     `case` is the case under the event's subject, where there is one; `of_case` says that the subject is always a case.
     """
     name, data, day = name_of(event.type), event.data, event.time.astimezone(CHINA_TIME).date().isoformat()
+    if isinstance(data, Unknown):
+        return _of_what_is_unknown(name, event.subject, case, of_case=of_case)
     if name in _TO_REFERRER_ALONE:
-        return None if isinstance(data, Unknown) else Audience(frozenset({unit_of(data.source)}), event.subject)
+        return Audience(frozenset({unit_of(data.source)}), event.subject, _without_consent(data))
+    if name in ("referral.refused", "cooperation.refused") and data.source is not None:
+        sender = frozenset({unit_of(data.source)})
+        return Audience(sender | (case.units if case is not None else frozenset()), event.subject)
+    if name.partition(".")[0] in BESIDE_CASES:
+        return Audience(units_beside_cases(data, directory, day), None)
+    if name in _OF_PARTNER:
+        return None if case is None else Audience(case.units | {_partner(data)}, event.subject)
+    if name in _OF_ONE_SIDE:
+        return None if case is None else _of_one_side(data.side, case, event.subject)
+    if name.startswith(("cooperation.", "consortium.")):
+        return None if case is None else Audience(case.units, event.subject)
     subject_kind = None if of_case else getattr(data, "subject_kind", None)
     if subject_kind in ("enterprise", "project"):
         zone = getattr(data, "zone", None)
-        units = directory.units_of_zone(zone, day) if zone is not None else frozenset()
-        return Audience(frozenset(unit for unit in units if unit.startswith("//commerce/")), None)
+        return Audience(directory.commerce_of_zone(zone, day) if zone is not None else frozenset(), None)
     # A referral may bear a zone's code as its id: on topics that know both, the code means the zone.
     if subject_kind == "zone" or (not of_case and subject_kind is None and directory.knows_zone(event.subject)):
         return Audience(directory.units_of_zone(event.subject, day), None)
     return None if case is None else Audience(case.units, event.subject)
+
+
+def _of_what_is_unknown(name: str, subject: str, case: Case | None, *, of_case: bool) -> Audience | None:
+    """A type of a newer release: where the subject may be something else than a case, only the headquarters see it."""
+    if not of_case or name in _TO_REFERRER_ALONE or name in _OF_ONE_SIDE:
+        return Audience(frozenset(), None)
+    return None if case is None else Audience(case.units, subject)
+
+
+def _without_consent(data: Any) -> frozenset[str]:
+    """The headquarters of the side that the enterprise's consent does not cover, unless that side itself refers."""
+    missing = getattr(data, "missing", ())
+    return frozenset(hq for side, hq in _HEADQUARTERS.items() if side.value in missing and side is not data.side)
+
+
+def _partner(data: Any) -> str:
+    share = getattr(data, "share", None)
+    return f"//partner/{data.partner if share is None else share.partner}"
+
+
+def _of_one_side(side: Side, case: Case, subject: str) -> Audience:
+    own = frozenset(unit for unit in case.units if unit.startswith(f"//{side.value}/"))
+    return Audience(own, subject, frozenset(hq for one, hq in _HEADQUARTERS.items() if one is not side))

@@ -189,7 +189,7 @@ def reader_of(party: Party, types: str = "") -> Reader:
                 f"types is a list of at most {_TYPES_LIMIT} types or beginnings, like loan,screening.declined.",
             ),
         )
-    return Reader(None if party.may_see_all else party.source, wanted)
+    return party.reader(wanted)
 
 
 async def _page_in_time(

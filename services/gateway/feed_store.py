@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,11 +22,17 @@ _CHUNK: Final = 50
 class Reader:
     """Whose eyes: a unit, or None for a headquarters, which sees all; and the types asked for, () for all.
 
-    A type stands for all that begins with it: `loan`, `loan.disbursed`, `loan.disbursed.v1`.
+    A type stands for all that begins with it: `loan`, `loan.disbursed`, `loan.disbursed.v1`. `barred` is the mark by
+    which an audience withholds an event from a headquarters.
     """
 
     unit: str | None
     types: tuple[str, ...] = ()
+    barred: str = ""
+
+    def is_among(self, audience: Collection[str]) -> bool:
+        """Whether an event with this audience may be shown."""
+        return self.barred not in audience if self.unit is None else self.unit in audience
 
     def asks_for(self, event_type: str) -> bool:
         """Whether the reader wants events of this type."""
@@ -97,12 +103,12 @@ def read_new(database: Database, after: int, last: int) -> list[tuple[Item, froz
 def read_case(database: Database, reader: Reader, case_id: str) -> tuple[Head, list[Told]]:
     """What a reader may see of a case, in the order of the feed, and how far the feed reached at that moment."""
     head = read_head(database)
-    seen = "" if reader.unit is None else " AND seq IN (SELECT seq FROM gateway_audience WHERE unit = ?)"
-    parameters = (case_id, head.last) if reader.unit is None else (case_id, head.last, reader.unit)
+    among, unit = ("NOT IN", reader.barred) if reader.unit is None else ("IN", reader.unit)
     rows = database.query(
         "SELECT seq, source, id, type, time, topic, topic_partition, topic_offset, event FROM gateway_feed"
-        f" WHERE case_id = ? AND seq <= ?{seen} ORDER BY seq DESC LIMIT {CASE_LIMIT}",
-        parameters,
+        f" WHERE case_id = ? AND seq <= ? AND seq {among} (SELECT seq FROM gateway_audience WHERE unit = ?)"
+        f" ORDER BY seq DESC LIMIT {CASE_LIMIT}",
+        (case_id, head.last, unit),
     )
     return head, [Told(*row) for row in reversed(rows)]
 
@@ -156,8 +162,10 @@ def _read(database: Database, reader: Reader, after: int, last: int, limit: int)
     if reader.unit is None:
         rows = database.query(
             "SELECT f.seq, f.type, f.event FROM gateway_feed f"
-            f" WHERE f.seq > ? AND f.seq <= ?{clause} ORDER BY f.seq LIMIT ?",
-            (after, last, *types, limit),
+            f" WHERE f.seq > ? AND f.seq <= ?{clause}"
+            " AND NOT EXISTS (SELECT 1 FROM gateway_audience b WHERE b.unit = ? AND b.seq = f.seq)"
+            " ORDER BY f.seq LIMIT ?",
+            (after, last, *types, reader.barred, limit),
         )
     else:
         rows = database.query(

@@ -79,7 +79,7 @@ class Hub:
         begin = bisect_right(self._newest, after, key=lambda kept: kept[0].seq)
         for index in range(begin, len(self._newest)):
             item, units = self._newest[index]
-            if not reader.asks_for(item.type) or not (reader.unit is None or reader.unit in units):
+            if not reader.asks_for(item.type) or not reader.is_among(units):
                 continue
             items.append(item)
             if len(items) == limit:

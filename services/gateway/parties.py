@@ -18,6 +18,8 @@ from typing import Final
 import structlog
 from fastapi import Request
 
+from services.gateway.feed_store import Reader
+from services.gateway.places import withheld
 from services.gateway.problems import Problem, unavailable
 from services.kit.database import Database
 from services.kit.failures import Transient
@@ -53,6 +55,12 @@ class Party:
     def may_see_all(self) -> bool:
         """Whether it is the headquarters of its side."""
         return self.source in _HEADQUARTERS
+
+    def reader(self, types: tuple[str, ...] = ()) -> Reader:
+        """Whose eyes it has, and for which types; () for all."""
+        if self.may_see_all:
+            return Reader(None, types, withheld(self.source))
+        return Reader(self.source, types)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,32 +8,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import Connection, bindparam, text
 
 from schemas.codec import attributes_of
-from services.client.receiving import Received
+from services.client.receiving import Received, sort_out
 from services.gateway.access import (
     LEFT_OUT,
     Audience,
     Case,
-    Directory,
-    Unit,
     audience_of,
     case_from,
     name_of,
     unit_from,
 )
-from topics.definition import OUTCOMES, Catalogue, Kind
+from services.gateway.places import Directory, Unit
+from topics.definition import OUTCOMES, Catalogue, is_for_the_gateway
 
 _CASES: Final = text(
     "SELECT case_id, referrer, zone, province, branch FROM gateway_case WHERE case_id IN :keys"
 ).bindparams(bindparam("keys", expanding=True))
 _WAITING: Final = text(
-    "SELECT entry, subject FROM gateway_feed WHERE seq IS NULL AND subject IN :keys ORDER BY entry"
+    "SELECT entry, subject, topic, event FROM gateway_feed WHERE seq IS NULL AND subject IN :keys ORDER BY entry"
 ).bindparams(bindparam("keys", expanding=True))
 _UNITS: Final = text("SELECT kind, code, valid_from, valid_to, provinces FROM gateway_unit")
 _ALLOT: Final = text("UPDATE gateway_head SET last_seq = last_seq + :count RETURNING last_seq")
@@ -49,6 +49,7 @@ _SHOW_PAST: Final = text(
     " JOIN gateway_feed f ON f.seq = a.seq WHERE f.case_id = :case_id AND a.unit = :old"
     # What was for the referrer alone stays so.
     " AND f.type NOT LIKE 'referral.rejected.%' AND f.type NOT LIKE 'referral.duplicate_found.%'"
+    " AND f.type NOT LIKE 'referral.consent_awaited.%'"
     " ON CONFLICT DO NOTHING"
 )
 _KEEP_CASE: Final = text(
@@ -78,7 +79,7 @@ class Taker:
     def __init__(self, catalogue: Catalogue) -> None:
         topics = catalogue.topics.values()
         self._of_case = {topic.name: topic.key.name == "referral_id" for topic in topics if topic.kind in OUTCOMES}
-        self.topics: tuple[str, ...] = tuple(sorted([*self._of_case, *_of_directory(catalogue)]))
+        self.topics: tuple[str, ...] = tuple(sorted(topic.name for topic in topics if is_for_the_gateway(topic)))
         """The topics to read: outcomes, and those that name zones and branches."""
 
     def take(self, batch: Sequence[Received], connection: Connection) -> None:
@@ -136,16 +137,12 @@ class Taker:
         """What waited for a case or a zone that is known now, with who may see it."""
         keys = [*new_cases, *zones]
         found = connection.execute(_WAITING, {"keys": keys}).all() if keys else []
-        today = time.strftime("%Y-%m-%d")
-        return [
-            (
-                entry,
-                Audience(directory.units_of_zone(subject, today), None)
-                if subject in zones
-                else Audience(cases[subject].units, subject),
-            )
-            for entry, subject in found
-        ]
+        judged = (
+            (entry, self._audience(received, cases, directory))
+            for entry, *stored in found
+            for received in _as_received(*stored)
+        )
+        return [(entry, audience) for entry, audience in judged if audience is not None]
 
 
 def structured(received: Received) -> str:
@@ -158,13 +155,13 @@ def structured(received: Received) -> str:
     return orjson.dumps({**attributes_of(received.event), "data": orjson.Fragment(value)}).decode()
 
 
-def _of_directory(catalogue: Catalogue) -> list[str]:
-    entering = {"directory.zone_entered", "directory.branch_entered"}
-    return [
-        topic.name
-        for topic in catalogue.topics.values()
-        if topic.kind is Kind.REFERENCE and entering & {name_of(kind) for kind in topic.events}
-    ]
+def _as_received(subject: str, topic: str, event: str) -> Iterable[Received]:
+    """What was stored, as it was received; nothing where this release can't read it."""
+    headers = [("content-type", b"application/cloudevents+json")]
+    record = SimpleNamespace(
+        topic=topic, partition=0, offset=0, key=subject.encode(), value=event.encode(), headers=headers
+    )
+    return (received for received, _ in sort_out([record])[0])
 
 
 def _cases(connection: Connection, keys: Collection[str]) -> dict[str, Case]:
@@ -188,7 +185,7 @@ def _moves(case_id: str, old: Case | None, new: Case | None) -> list[_Move]:
 
 
 def _and_told_of_the_move(audience: Audience, moves: Iterable[_Move]) -> Audience:
-    return Audience(audience.units | {move.old for move in moves}, audience.case_id)
+    return replace(audience, units=audience.units | {move.old for move in moves})
 
 
 def _keep_units(connection: Connection, units: Iterable[Unit]) -> None:
@@ -229,12 +226,12 @@ def _write(
     for received, audience in told:
         seq = next(numbered)
         rows.append(_row(received, seq, audience.case_id, now_ms))
-        audiences += [{"unit": unit, "seq": seq} for unit in sorted(audience.units)]
+        audiences += [{"unit": unit, "seq": seq} for unit in sorted(audience.rows)]
     releases = []
     for entry, audience in released:
         seq = next(numbered)
         releases.append({"seq": seq, "case_id": audience.case_id, "entry": entry})
-        audiences += [{"unit": unit, "seq": seq} for unit in sorted(audience.units)]
+        audiences += [{"unit": unit, "seq": seq} for unit in sorted(audience.rows)]
     rows += [_row(received, None, None, now_ms) for received in waiting]
     for statement, parameters in ((_INSERT, rows), (_RELEASE, releases), (_ADDRESS, audiences)):
         if parameters:

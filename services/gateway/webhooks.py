@@ -54,8 +54,7 @@ class Webhook:
     @property
     def reader(self) -> Reader:
         """Whose eyes it has: its party's."""
-        party = Party(self.source, "")
-        return Reader(None if party.may_see_all else self.source, tuple(self.types.split(",")) if self.types else ())
+        return Party(self.source, "").reader(tuple(self.types.split(",")) if self.types else ())
 
 
 @dataclass(frozen=True, slots=True)
