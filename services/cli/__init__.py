@@ -6,11 +6,13 @@ import typer
 
 from services.cli import (
     case,
+    chain,
     demo,
     gateway,
     policy,
     policy_agree,
     publish,
+    queue,
     rebuild,
     schemas,
     topics,
@@ -37,6 +39,8 @@ app.add_typer(gateway.commands, name="gateway")
 app.add_typer(policy.commands, name="policy")
 app.command("publish")(publish.publish)
 app.command("case")(case.show)
+app.command("queue")(queue.show)
+app.command("chain")(chain.show)
 app.command("rebuild")(rebuild.rebuild)
 app.command("transitions")(transitions.show)
 app.command("worker")(worker.work)

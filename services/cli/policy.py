@@ -18,8 +18,9 @@ from services.cli.records import (
     new_records_of,
     partitions_of,
     records_of,
+    warn,
 )
-from services.cli.terminal import DEFAULT_SERVERS, BootstrapServers, Exit, err, fail
+from services.cli.terminal import DEFAULT_SERVERS, BootstrapServers, Exit, fail
 
 if TYPE_CHECKING:
     from schemas.envelope import Event
@@ -177,7 +178,7 @@ def _events_of_case(case_id: str, file: Path | None, servers: str) -> Iterator[E
         unreadable = Unreadable()
         known = {payload.TYPE: payload for payload in (ReferralRegistered, ReferralAmended, ScreeningScored)}
         yield from events_of_file(file, known, unreadable, case_id)
-        _warn(unreadable)
+        warn(unreadable)
         return
     topics = load_catalogue().topics
     steps = read_steps(case_id, Catalogue({name: topics[name] for name in (REFERRALS, SCREENING)}), servers)
@@ -218,7 +219,7 @@ def simulate(
         fail(Exit.USAGE, "--from 晚于 --to；请调换。", "--from is after --to; swap them.")
     unreadable = Unreadable()
     simulation = _simulated(version, days, file, folder, bootstrap_servers, unreadable)
-    _warn(unreadable)
+    warn(unreadable)
     if csv is not None:
         try:
             write_changed(csv, simulation)
@@ -300,7 +301,7 @@ def shadow(
                 report.tell(replay.replay(event))
         except KeyboardInterrupt:
             report.end()
-    _warn(unreadable)
+    warn(unreadable)
 
 
 def _policies(folder: Path | None, file: Path | None, servers: str) -> Policies:
@@ -340,10 +341,3 @@ def _version(policies: Policies, name: str) -> Policy:
             f"There is no policy version {name}; choose of: {names}.",
         )
     return policies.version(name)
-
-
-def _warn(unreadable: Unreadable) -> None:
-    if unreadable.count:
-        console = err()
-        console.print(f"[yellow]略过 {unreadable.count:,} 条无法读取的记录 · records passed over as unreadable[/]")
-        console.print(unreadable.first, markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from services.cli.records import Unreadable, consuming, events_of_topics, partitions_of, records_of
+from services.cli.records import Unreadable, consuming, events_of_topics, partitions_of, records_of, warn
 from services.cli.terminal import ANSWER_WITHIN_MS, DEFAULT_SERVERS, BootstrapServers, Exit, err, fail, out, short
 
 if TYPE_CHECKING:
@@ -182,9 +182,7 @@ def read_book(consumer: KafkaConsumer, released: Policies) -> PolicyBook:
         for event in events_of_topics(records_of(consumer, partitions_of(consumer, (topic.name,))), known, unreadable):
             if topic.accepts_source(event.source):
                 book.learn(event)
-    if unreadable.count:
-        err().print(f"[yellow]略过 {unreadable.count:,} 条无法读取的记录 · records passed over as unreadable[/]")
-        err().print(unreadable.first, markup=False, soft_wrap=True)
+    warn(unreadable)
     return book
 
 

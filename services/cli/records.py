@@ -146,6 +146,14 @@ class Unreadable:
         self.first = self.first or f"{place}: {error}"
 
 
+def warn(unreadable: Unreadable) -> None:
+    """Tell how many records were passed over, if any."""
+    if unreadable.count:
+        console = err()
+        console.print(f"[yellow]略过 {unreadable.count:,} 条无法读取的记录 · records passed over as unreadable[/]")
+        console.print(unreadable.first, markup=False, soft_wrap=True)
+
+
 def events_of_topics(
     records: Iterable[Any], known: Mapping[str, type[Payload]], unreadable: Unreadable
 ) -> Iterator[Event[Any]]:
