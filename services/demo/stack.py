@@ -94,7 +94,7 @@ class Stack:
         self._apply_topics()
         self._publish_directory(empty_topics)
         environment = self._environment()
-        self._say("正在启动五个服务 / starting the services")
+        self._say("正在启动各服务 / starting the services")
         ports = free_ports(len(SERVICES))
         processes = [
             worker(name, {**environment, "KOUAN_WEB_PORT": str(port)}, self.logs)
