@@ -6,18 +6,22 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+from schemas.document import Document
 from schemas.envelope import Model
-from schemas.referral import Employees, TenThousandCny
+from schemas.referral import ChainLink, Employees, OutboundDirection, TenThousandCny
 from schemas.values import (
     BranchCode,
     CooperationMode,
     CountryCode,
     CreditCode,
+    Day,
     FinancingNeed,
     Industry,
     KeyArea,
     Money,
+    PlanId,
     ProvinceCode,
+    ReferralId,
     ShortText,
     SizeClass,
     SubjectKind,
@@ -67,12 +71,34 @@ class ReferralGlimpse(Model):
     key_area: Seen[KeyArea] = None
     need: Seen[FinancingNeed] = None
     amount: Seen[Money] = None
+    term_months: Seen[int] = None
     cooperation_mode: Seen[CooperationMode] = None
     country: Seen[CountryCode] = None
     goods: Seen[ShortText] = None
+    direction: Seen[OutboundDirection] = None
+    outbound_approval: Seen[ShortText] = None
+    zone_plan: Seen[PlanId] = None
+    chain: Seen[ChainLink] = None
+    repairs: Seen[ReferralId] = None
+    documents: Seen[tuple[Document, ...]] = None
 
 
-def glimpse_of(body: object) -> ReferralGlimpse:
+class ConsentGlimpse(Model):
+    """The sound fields of a consent."""
+
+    given_on: Seen[Day] = None
+
+
+def referral_in(body: object) -> ReferralGlimpse:
     """What is sound in the `referral` of a body that is any JSON value."""
-    referral = body.get("referral") if isinstance(body, dict) else None
-    return ReferralGlimpse.model_validate(referral if isinstance(referral, dict) else {})
+    return ReferralGlimpse.model_validate(_part(body, "referral"))
+
+
+def consent_in(body: object) -> ConsentGlimpse:
+    """What is sound in the `consent` of a body that is any JSON value."""
+    return ConsentGlimpse.model_validate(_part(body, "consent"))
+
+
+def _part(body: object, name: str) -> dict[str, Any]:
+    part = body.get(name) if isinstance(body, dict) else None
+    return part if isinstance(part, dict) else {}

@@ -18,3 +18,5 @@ class CaseRow(StateRow, table=True):
     duplicate_of: str | None = None
     claims: list[str] = json_column()
     consent: list[str] = json_column()
+    until: str | None = None
+    resembles: list[str] = json_column()

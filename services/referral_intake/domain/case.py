@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from schemas.consent import ConsentRecorded, ConsentScope
 from schemas.referral import (
@@ -15,25 +17,37 @@ from schemas.referral import (
     ReferralRejected,
     ReferralWithdrawn,
 )
+from schemas.referral_course import ConsentAwaited, ReferralClosed
+from schemas.resemblance import ResemblanceCleared, ResemblanceFlagged
 from schemas.values import Side
-from services.referral_intake.domain.claims import claims_by
+from services.kit.door import Deadline
+from services.referral_intake.domain.scopes import claims_before_scopes
 
 
 class Status(StrEnum):
     """Where a referral stands with intake."""
 
+    CONSENTED = "consented"
+    AWAITING_CONSENT = "awaiting_consent"
     REJECTED = "rejected"
     DUPLICATE = "duplicate"
     REGISTERED = "registered"
     WITHDRAWN = "withdrawn"
+    CLOSED = "closed"
+
+
+OPEN: Final = frozenset({Status.AWAITING_CONSENT, Status.REGISTERED})
+CONSENT_DEADLINE: Final = "consent"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One referral. `side` and `source` say who made it; the id belongs to that side from its first submission on.
+    """One referral. `side` and `source` say who made it; the id belongs to that side from its first word on.
 
-    `body` is the referral as it now stands, as JSON text (empty until it was registered); `revision` counts its
-    versions from 1; `claims` are the texts that no other open case may hold.
+    `body` is the referral as it now stands, as JSON text (empty until it was found sound); `revision` counts its
+    versions from 1, 0 until it is registered; `claims` are the texts that no other open case may hold. `consent` is
+    with whom the data may be shared, whatever became of the referral; `until` by when it has to reach both sides.
+    `resembles` are open cases that a person is still to compare this one with.
     """
 
     status: Status
@@ -44,15 +58,23 @@ class Case:
     duplicate_of: str | None = None
     claims: tuple[str, ...] = ()
     consent: tuple[ConsentScope, ...] = ()
+    until: datetime | None = None
+    resembles: tuple[str, ...] = ()
 
     def referral(self) -> Referral:
-        """The referral as it now stands; only a registered or withdrawn case has one."""
+        """The referral as it now stands; only a case that was found sound has one."""
         return Referral.model_validate_json(self.body)
 
 
 def claims_of(case: Case) -> tuple[str, ...]:
     """The claims that a case holds: those of its referral while it is open, none afterwards."""
-    return case.claims if case.status is Status.REGISTERED else ()
+    return case.claims if case.status in OPEN else ()
+
+
+def deadlines(case: Case) -> Iterator[Deadline]:
+    """By when consent has to come, while it is awaited."""
+    if case.status is Status.AWAITING_CONSENT and case.until is not None:
+        yield Deadline(CONSENT_DEADLINE, case.until)
 
 
 def evolve(case: Case | None, payload: Any) -> Case:
@@ -61,25 +83,68 @@ def evolve(case: Case | None, payload: Any) -> Case:
     Raises:
         TypeError: the event is none of those that change a case, or comes where there is no case yet.
     """
-    match payload:
-        case ReferralRegistered():
-            claims = claims_by(payload.referral)
-            return Case(Status.REGISTERED, payload.side, payload.source, 1, _text(payload.referral), claims=claims)
-        case ReferralRejected():
-            return Case(Status.REJECTED, payload.side, payload.source)
-        case DuplicateFound():
-            return Case(Status.DUPLICATE, payload.side, payload.source, duplicate_of=payload.duplicate_of)
+    begun = _begun(case, payload)
+    if begun is not None:
+        return begun
     if case is None:
         raise TypeError(f"{type(payload).__name__} cannot be the first event of a case")
     match payload:
         case ReferralAmended():
-            claims = claims_by(payload.referral)
-            return replace(case, revision=payload.revision, body=_text(payload.referral), claims=claims)
+            return replace(case, revision=payload.revision, body=_text(payload.referral), claims=_claims(payload))
         case ReferralWithdrawn():
-            return replace(case, status=Status.WITHDRAWN)
+            return replace(case, status=Status.WITHDRAWN, resembles=())
+        case ReferralClosed():
+            return replace(case, status=Status.CLOSED, until=None, resembles=())
         case ConsentRecorded():
             return replace(case, consent=payload.scopes)
+        case ResemblanceFlagged():
+            found = tuple(one.referral_id for one in payload.resembles)
+            return replace(case, resembles=tuple(dict.fromkeys((*case.resembles, *found))))
+        case ResemblanceCleared():
+            return replace(case, resembles=tuple(one for one in case.resembles if one != payload.other))
     raise TypeError(f"{type(payload).__name__} does not change a case")
+
+
+def _begun(case: Case | None, payload: Any) -> Case | None:
+    """The case after an event that answers a submission, or speaks of consent before one; None for all others."""
+    consent = () if case is None else case.consent
+    resembles = () if case is None else case.resembles
+    match payload:
+        case ConsentRecorded() if case is None and payload.side is not None and payload.source is not None:
+            return Case(Status.CONSENTED, payload.side, payload.source, consent=payload.scopes)
+        case ReferralRegistered():
+            return Case(
+                Status.REGISTERED,
+                payload.side,
+                payload.source,
+                1,
+                _text(payload.referral),
+                claims=_claims(payload),
+                consent=payload.consent_scopes or consent,
+                resembles=resembles,
+            )
+        case ConsentAwaited():
+            return Case(
+                Status.AWAITING_CONSENT,
+                payload.side,
+                payload.source,
+                body=_text(payload.referral),
+                claims=_claims(payload),
+                consent=payload.consent_scopes,
+                until=payload.until,
+                resembles=resembles,
+            )
+        case ReferralRejected():
+            return Case(Status.REJECTED, payload.side, payload.source, consent=consent)
+        case DuplicateFound():
+            return Case(
+                Status.DUPLICATE, payload.side, payload.source, duplicate_of=payload.duplicate_of, consent=consent
+            )
+    return None
+
+
+def _claims(payload: ReferralRegistered | ReferralAmended | ConsentAwaited) -> tuple[str, ...]:
+    return claims_before_scopes(payload.referral) if payload.claims is None else payload.claims
 
 
 def _text(referral: Referral) -> str:

@@ -21,26 +21,23 @@ class Refusal:
 
     def of(self, kind: type[Payload], at: datetime, faults: tuple[Fault, ...] = ()) -> ReferralRefused:
         """The event that says that an input of this type was refused."""
-        return ReferralRefused(
-            code=self.code, zh=self.zh, en=self.en, refused_type=kind.TYPE, faults=faults, refused_at=at
-        )
+        return self.told(kind.TYPE, at, faults)
+
+    def told(self, kind: str, at: datetime, faults: tuple[Fault, ...] = ()) -> ReferralRefused:
+        """The same of an input whose type is known by its name."""
+        return ReferralRefused(code=self.code, zh=self.zh, en=self.en, refused_type=kind, faults=faults, refused_at=at)
 
 
 WRONG_PARTY: Final = Refusal(
     "wrong_party",
-    "该编号的推荐由另一方提交；只有推荐方可以再次提交、修改、撤回或登记授权。",
-    "The referral with this id was made by the other side; only the side that referred may submit it again, amend or "
-    "withdraw it, or report consent.",
+    "该编号属于另一方；只有推荐方可以再次提交、修改、撤回或登记授权。新推荐请使用新编号。",
+    "This id is the other side's; only the side that referred may submit it again, amend or withdraw it, or report "
+    "consent. Use a new id for a new referral.",
 )
 UNKNOWN_CASE: Final = Refusal(
     "unknown_case",
     "没有该编号的推荐；请先提交推荐，或核对编号。",
     "There is no referral with this id; submit it first, or check the id.",
-)
-ALREADY_REGISTERED: Final = Refusal(
-    "already_registered",
-    "内容相同的推荐已以该编号登记，无需再次提交。",
-    "The same referral is already registered under this id; there is no need to submit it again.",
 )
 ID_IN_USE: Final = Refusal(
     "id_in_use",
@@ -56,6 +53,18 @@ NOT_REGISTERED: Final = Refusal(
     "not_registered",
     "该编号的推荐未登记（被退回或重复）；请更正后重新提交。",
     "The referral with this id is not registered (it was rejected or is a duplicate); correct it and submit it again.",
+)
+AWAITING_CONSENT: Final = Refusal(
+    "awaiting_consent",
+    "该推荐尚在等待企业授权，还未登记；改动请以同一编号重新提交整份推荐。",
+    "The referral awaits the enterprise's consent and is not registered yet; to change it, submit the whole of it "
+    "again under the same id.",
+)
+CLOSED_BEFORE: Final = Refusal(
+    "closed_before",
+    "该推荐已办结，编号不再使用；可修复的请以新编号重新推荐，并在“所修复的推荐”中填写本编号。",
+    "This referral is over and its id is not used again; where it can be repaired, refer anew under a new id and name "
+    "this one as the one repaired.",
 )
 NOTHING_CHANGED: Final = Refusal(
     "nothing_changed",
@@ -81,4 +90,19 @@ CONSENT_UNCHANGED: Final = Refusal(
     "consent_unchanged",
     "授权范围没有变化，无需登记。",
     "What the consent covers does not change; there is nothing to record.",
+)
+CONSENT_IN_FUTURE: Final = Refusal(
+    "consent_in_future",
+    "授权日期晚于报送日期；请核对后重新报送。",
+    "The consent is dated after the day on which it is reported; check the date and report it again.",
+)
+CONSENT_LATE: Final = Refusal(
+    "consent_late",
+    "授权期限已过；请连同授权以同一编号重新提交推荐。",
+    "The time for consent is over; submit the referral again under the same id, together with the consent.",
+)
+NOT_FLAGGED: Final = Refusal(
+    "not_flagged",
+    "该推荐没有与所填案件疑似重复的待核实事项；请核对两个编号。",
+    "No resemblance of this referral with that case waits for an answer; check both ids.",
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas.referral import Enterprise
 from schemas.values import Industry, SizeClass
 
 _DESCENDING: Final = (SizeClass.LARGE, SizeClass.MEDIUM, SizeClass.SMALL)
@@ -25,6 +26,16 @@ _LIMITS: Final[dict[Industry, tuple[tuple[str, ...], tuple[tuple[int, ...], ...]
     Industry.FARMING: (("revenue",), ((20000,), (500,), (50,))),
     Industry.CONSTRUCTION: (("revenue", "assets"), ((80000, 80000), (6000, 5000), (300, 300))),
 }
+
+
+def is_classifiable(enterprise: Enterprise | None) -> bool:
+    """Whether the size class can be told from the enterprise's own figures; so it is where there is no enterprise."""
+    if enterprise is None:
+        return True
+    size = size_class_by_figures(
+        enterprise.industry, enterprise.employees, enterprise.revenue_10k_cny, enterprise.assets_10k_cny
+    )
+    return size is not None
 
 
 def size_class_by_figures(

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from schemas.consent import Consent, ConsentScope
 from schemas.directory import BranchEntered, ZoneEntered
 from schemas.envelope import Event, Payload
 from schemas.reference import Directory
-from schemas.referral import Enterprise, Project, Referral
+from schemas.referral import Enterprise, Project, Referral, ReferralSubmitted
 from schemas.values import (
     Currency,
     FinancingNeed,
@@ -21,7 +22,10 @@ from schemas.values import (
     SizeClass,
     SubjectKind,
 )
+from services.kit.working_days import Overrides, WorkingDays
 from services.referral_intake.domain.case import Case, evolve
+from services.referral_intake.domain.outlook import Outlook
+from services.referral_intake.settings_files import load_limits, load_scopes
 
 DAY = "2020-04-01T09:30:00+08:00"
 COMMERCE = "//commerce/15"
@@ -76,6 +80,22 @@ def referral(**changes: Any) -> Referral:
     return Referral.model_validate({**sound, **changes})
 
 
+def consented(*scopes: str) -> Consent:
+    """The enterprise's consent, by default for both sides."""
+    given = scopes or (ConsentScope.COMMERCE, ConsentScope.BANK)
+    return Consent.model_validate(
+        {"scopes": given, "given_by": "legal_representative", "given_on": "2020-03-30", "evidence": "SQ-1"}
+    )
+
+
+BOTH_SIDES = consented()
+
+
+def submitted(body: Referral | None = None, consent: Consent | None = BOTH_SIDES) -> ReferralSubmitted:
+    """A side refers the sawmill, with consent unless told otherwise."""
+    return ReferralSubmitted(referral=body or referral(), consent=consent)
+
+
 def said(
     payload: Any,
     source: str = COMMERCE,
@@ -104,6 +124,11 @@ def directory() -> Directory:
     for source, entry in entries:
         known.learn(Event(entry.entry_key, source, entry.TYPE, moment("2020-01-01T00:00:00+08:00"), "", entry))
     return known
+
+
+def outlook() -> Outlook:
+    """Directory, calendar, and the limits and scopes that come with the service."""
+    return Outlook(directory(), WorkingDays(Overrides()), load_limits(), load_scopes())
 
 
 def folded(payloads: Iterable[Payload], case: Case | None = None) -> Case | None:
