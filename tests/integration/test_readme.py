@@ -30,6 +30,9 @@ EXPECTED = {
     '"$KOUAN_GATEWAY/feed': "referral.registered.v1",
     "topics plan": "nothing to do",
     "policy explain R-FIRST-0001": "score",
+    "policy status": "2020-03-23",
+    "queue --side bank": "R-FIRST-0001",
+    "transitions screening": "opinion.given.v1",
     "rebuild screening": "equals what its topic",
 }
 """What a command has to print, by what it holds; the longest that fits counts. What others do takes its time."""
