@@ -1,0 +1,98 @@
+"""Cooperation as a worker on a real broker: a plan signed from two topics at once, a question nobody answers, and a
+rebuild from the record topic that finds the same."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+from typer.testing import CliRunner
+
+from schemas.codec import to_binary
+from schemas.envelope import Event
+from schemas.loading import load_contracts
+from schemas.plan import PlanPart
+from services.cli import app
+from services.cli.case import read_steps
+from services.embedded.processes import worker, worker_environment
+from services.kit.rebuild import rebuild
+from services.kit.settings import Settings
+from services.registry import build
+from tests.support.brokers import unique
+from tests.support.system import wait_until
+from tests.unit.cooperation.builders import BRANCH, ZONE, after, directory_events, said
+from topics.definition import load_catalogue
+
+pytestmark = pytest.mark.broker
+
+WITHIN_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def servers(kafka: str) -> str:
+    """The broker with the catalogue's topics and a small directory."""
+    assert CliRunner().invoke(app, ["topics", "apply", "-b", kafka]).exit_code == 0
+    put(kafka, *directory_events())
+    return kafka
+
+
+@pytest.fixture(scope="module")
+def data(servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a running worker's database."""
+    folder = tmp_path_factory.mktemp("cooperation")
+    environment = worker_environment(servers, folder / "data", log_level="WARNING")
+    with worker("cooperation", environment, folder / "logs") as running:
+        running.wait_ready()
+        yield folder / "data"
+
+
+def put(servers: str, *events: Event[Any]) -> None:
+    """Each event where its source may write it."""
+    catalogue = load_catalogue()
+    with closing(KafkaProducer(bootstrap_servers=servers.split(","))) as producer:
+        for event in events:
+            key, value, headers = to_binary(event)
+            producer.send(catalogue.topic_of_publisher(event.source, event.type).name, value, key, headers)
+        producer.flush(timeout=WITHIN_S)
+
+
+def told(servers: str, key: str) -> list[str]:
+    """The types of what cooperation says under a key, in order."""
+    load_contracts()
+    steps = read_steps(key, load_catalogue(), servers)
+    return [step.type for step in steps if step.topic == "cooperation.events"]
+
+
+def test_a_plan_is_signed_off_whichever_topic_is_read_first_and_the_database_can_be_rebuilt(
+    servers: str, data: Path
+) -> None:
+    plan, question = unique("PLAN"), unique("ASK")
+    part: dict[str, Any] = {"zone": "manzhouli", "version": 1, "title": "规划", "summary": "概要。", "submitted_by": "zone-1"}
+    parts = [said("plan.part_submitted.v1", ZONE, id=unique("e"), key=plan, part=name, **part) for name in PlanPart]
+    signs = [
+        said("plan.part_signed_off.v1", source, after(2), id=unique("e"), key=plan, part=name, version=1, signed_by=by)
+        for source, by in ((BRANCH, "bank-1"), (ZONE, "zone-1"))
+        for name in PlanPart
+    ]
+    body: dict[str, Any] = {"zone": "manzhouli", "topic": "trade_finance", "question": "可否？", "asked_by": "zone-1"}
+    asked = said("advice.question_asked.v1", ZONE, after(0), id=unique("e"), key=question, **body)
+    put(servers, *signs[:3])
+    put(servers, *parts, *signs[3:], asked)
+
+    wait_until(lambda: "plan.signed_off.v1" in told(servers, plan), WITHIN_S, "the plan is signed off")
+    assert sorted(told(servers, plan)) == sorted(
+        ["plan.part_recorded.v1"] * 3 + ["plan.sign_off_recorded.v1"] * 6 + ["plan.signed_off.v1"]
+    )
+    wait_until(lambda: "advice.escalated.v1" in told(servers, question), WITHIN_S, "the question is escalated")
+    assert told(servers, question) == ["advice.routed.v1", "advice.reminded.v1", "advice.escalated.v1"]
+
+    settings = Settings(bootstrap_servers=servers, data_dir=data)
+    report = asyncio.run(rebuild(build("cooperation"), settings, load_catalogue()))
+    assert report.differences.total == 0, report.differences
+    assert report.rows["cooperation_plan"] >= 1
+    assert report.rows["cooperation_advice"] >= 1
