@@ -13,7 +13,7 @@ from schemas.loading import load_contracts
 from services.client.place import Place
 from services.client.receiving import sort_out
 from services.gateway.app import MIGRATIONS
-from services.gateway.cases import status_of, steps_of
+from services.gateway.cases import steps_of
 from services.gateway.feed_store import (
     Reader,
     forget,
@@ -25,6 +25,8 @@ from services.gateway.feed_store import (
     seq_at,
 )
 from services.gateway.outcomes import place_of
+from services.gateway.parties import Party
+from services.gateway.standing import status_of
 from services.gateway.taking import Taker
 from services.gateway.webhooks import now_ms
 from services.kit.database import Database, open_database
@@ -181,12 +183,138 @@ def test_bookkeeping_and_personal_data_never_reach_the_database(feed: Feed) -> N
         saying("notice.delivered.v1", "R-1"),
         saying("notice.failed.v1", "R-1"),
         saying("notice.file_opened.v1", "R-1"),
+        saying("notice.partner_queued.v1", "R-1"),
+        saying("notice.partner_failed.v1", "R-1"),
+        saying("cooperation.case_noted.v1", "R-1"),
+        saying("enterprise.noted.v1", "91330100799655058B"),
         saying("notice.escalated.v1", "R-1"),
     )
     assert feed.database.query("SELECT type FROM gateway_feed ORDER BY entry") == [
         ("referral.registered.v1",),
         ("notice.escalated.v1",),
     ]
+
+
+PARTNER, RIVAL = Reader("//partner/frontier-guarantee"), Reader("//partner/northern-surety")
+BANK_HQ, COMMERCE_HQ = (Party(source, "").reader() for source in ("//bank/exim", "//commerce/mofcom"))
+BRANCH = Reader("//bank/exim-nmg")
+
+
+def test_a_partner_sees_of_a_case_its_invitation_and_what_came_of_it_and_nothing_else(feed: Feed) -> None:
+    other = example("cooperation.partner_joined.v1")
+    other["share"] |= {"partner": "northern-surety"}
+    feed.take(
+        registered("R-1", zone="heihe"),
+        saying("screening.shortlisted.v1", "R-1"),
+        saying("cooperation.mode_proposed.v1", "R-1"),
+        saying("cooperation.partner_invited.v1", "R-1"),
+        saying("cooperation.partner_joined.v1", "R-1", other),
+        saying("cooperation.partner_joined.v1", "R-1"),
+        saying("consortium.complete.v1", "R-1"),
+        saying("loan.disbursed.v1", "R-1"),
+    )
+    own = ["cooperation.partner_invited.v1", "cooperation.partner_joined.v1"]
+    assert feed.seen(PARTNER) == feed.case(PARTNER, "R-1") == own
+    assert feed.seen(RIVAL) == ["cooperation.partner_joined.v1"]
+    assert len(feed.case(BRANCH, "R-1")) == 8
+
+
+def test_a_partner_sees_nothing_of_a_case_in_which_it_is_not_invited(feed: Feed) -> None:
+    feed.take(registered("R-1", zone="heihe"), saying("cooperation.partner_invited.v1", "R-1"))
+    assert feed.seen(RIVAL) == feed.case(RIVAL, "R-1") == []
+
+
+def test_an_invitation_that_was_read_before_its_case_reaches_its_partner_all_the_same(feed: Feed) -> None:
+    feed.take(saying("cooperation.partner_invited.v1", "R-1"))
+    assert feed.seen(PARTNER) == []
+    feed.take(registered("R-1", zone="heihe"))
+    assert feed.seen(PARTNER) == ["cooperation.partner_invited.v1"]
+    assert feed.seen(RIVAL) == []
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_sides_draft_is_not_shown_to_the_other_side_nor_to_its_headquarters(feed: Feed, early: bool) -> None:
+    case = registered("R-1", zone="heihe")
+    draft = saying("screening.opinion_drafted.v1", "R-1", example("screening.opinion_drafted.v1") | {"side": "bank"})
+    for said in (draft, case) if early else (case, draft):
+        feed.take(said)
+    for reader in (BRANCH, BANK_HQ):
+        assert "screening.opinion_drafted.v1" in feed.seen(reader)
+        assert "screening.opinion_drafted.v1" in feed.case(reader, "R-1")
+    for reader in (HEIHE, Reader("//commerce/15"), COMMERCE_HQ):
+        assert feed.seen(reader) == feed.case(reader, "R-1") == ["referral.registered.v1"]
+
+
+def test_a_referral_that_waits_for_consent_is_for_its_referrer_and_hidden_from_the_side_that_lacks_it(
+    feed: Feed,
+) -> None:
+    body = example("referral.consent_awaited.v1", "valid-bank") | {"side": "commerce", "source": "//commerce/heihe"}
+    feed.take(saying("referral.consent_awaited.v1", "R-1", body))
+    assert feed.seen(HEIHE) == feed.seen(COMMERCE_HQ) == ["referral.consent_awaited.v1"]
+    assert feed.seen(BANK_HQ) == feed.case(BANK_HQ, "R-1") == feed.seen(BRANCH) == []
+
+
+def test_a_stream_withholds_what_a_page_withholds(feed: Feed) -> None:
+    body = example("referral.consent_awaited.v1", "valid-bank") | {"side": "commerce", "source": "//commerce/heihe"}
+    feed.take(saying("referral.consent_awaited.v1", "R-1", body))
+    [(_, audience)] = read_new(feed.database, 0, 1)
+    assert [reader.is_among(audience) for reader in (HEIHE, COMMERCE_HQ, BANK_HQ, BRANCH)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("kind", ["referral.refused.v1", "cooperation.refused.v1"])
+def test_whoever_sent_what_was_refused_sees_the_refusal_and_by_it_nothing_else_of_the_case(
+    feed: Feed, kind: str
+) -> None:
+    feed.take(registered("R-1", zone="heihe"))
+    feed.take(
+        saying(kind, "R-1", example(kind) | {"source": "//commerce/dandong"}), saying("screening.opened.v1", "R-1")
+    )
+    assert feed.seen(DANDONG) == feed.case(DANDONG, "R-1") == [kind]
+    assert kind in feed.seen(HEIHE)
+
+
+def test_a_refusal_to_a_partner_is_seen_by_that_partner(feed: Feed) -> None:
+    body = example("cooperation.refused.v1") | {"source": "//partner/frontier-guarantee"}
+    feed.take(saying("cooperation.refused.v1", "R-9", body))
+    assert feed.seen(PARTNER) == ["cooperation.refused.v1"]
+    assert feed.seen(RIVAL) == []
+
+
+ZONE_UNITS = {"//commerce/heihe", "//commerce/23", "//bank/exim-hlj", "//bank/exim-dl"}
+COMMERCE_UNITS = {"//commerce/heihe", "//commerce/23"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "seen_by"),
+    [
+        ("plan.part_recorded.v1", {}, ZONE_UNITS),
+        ("work_plan.action_late.v1", {}, ZONE_UNITS),
+        ("advice.routed.v1", {"routed_to": "exim-hlj"}, {*COMMERCE_UNITS, "//bank/exim-hlj", "//commerce/manzhouli"}),
+        ("advice.reminded.v1", {"routed_to": "exim-hlj"}, {*COMMERCE_UNITS, "//bank/exim-hlj"}),
+        ("matchmaking.taken_up.v1", {}, ZONE_UNITS),
+        ("matchmaking.turned_down.v1", {}, COMMERCE_UNITS),
+        ("matchmaking.wish_opened.v1", None, set()),
+        ("bulletin.matched.v1", {"side": "commerce"}, COMMERCE_UNITS),
+        ("bulletin.matched.v1", {"side": "bank"}, ZONE_UNITS),
+    ],
+)
+def test_what_is_said_of_no_case_is_seen_by_those_whom_it_concerns(
+    feed: Feed, kind: str, changes: dict[str, str] | None, seen_by: set[str]
+) -> None:
+    body = example(kind) | ({} if changes is None else {"zone": "heihe"} | changes)
+    feed.take(zone_entered("heihe", "23"), branch_entered("exim-hlj", "23"), branch_entered("exim-dl", "23"))
+    feed.take(saying(kind, "ID-1", body))
+    [(_, audience)] = read_new(feed.database, 0, 1)
+    assert audience == seen_by
+
+
+def test_a_match_is_seen_by_the_zones_that_it_names(feed: Feed) -> None:
+    body = example("matchmaking.matched.v1")
+    body["matches"] = [body["matches"][0] | {"zone": zone} for zone in ("heihe", "dandong")]
+    feed.take(zone_entered("heihe", "23"), zone_entered("dandong", "21"), zone_entered("horgos", "65"))
+    feed.take(saying("matchmaking.matched.v1", "WISH-1", body))
+    [(_, audience)] = read_new(feed.database, 0, 1)
+    assert audience == {*COMMERCE_UNITS, "//commerce/dandong", "//commerce/21"}
 
 
 def test_a_zones_warning_is_for_the_zone_its_department_and_the_branches_that_serve_it_that_day(feed: Feed) -> None:
@@ -287,6 +415,52 @@ def test_a_case_says_where_it_stands(feed: Feed) -> None:
     assert status["name"] == example("referral.registered.v1")["referral"]["name"]
     assert status["held_by"] == ["zone:heihe"]
     assert status["loans"] == [loan["loan"]]
+
+
+def test_a_case_says_who_blocks_it_who_takes_part_and_how_it_ended(feed: Feed) -> None:
+    moments = iter(f"2020-04-{day:02}T09:30:00+08:00" for day in range(1, 30))
+    kinds = [
+        "screening.opened.v1",
+        "screening.conference_called.v1",
+        "screening.chain_raised.v1",
+        "screening.shortlisted.v1",
+        "cooperation.mode_proposed.v1",
+        "cooperation.partner_invited.v1",
+        "cooperation.partner_joined.v1",
+        "consortium.complete.v1",
+        "referral.closed.v1",
+    ]
+    feed.take(registered("R-1", zone="heihe", time=next(moments)))
+    stages = []
+    for kind in kinds:
+        feed.take(saying(kind, "R-1", time=next(moments)))
+        status = status_of([event for _, event in steps_of(read_case(feed.database, ALL, "R-1")[1])])
+        stages.append((status["stage"], status["deadline"] is not None))
+    assert stages[:2] == [("screening", True), ("conference", True)]
+    assert stages[3:] == [("shortlisted", False)] * 4 + [("matched", False)] * 2
+    blocked = example("screening.chain_raised.v1")["blocked_by"]
+    assert status["blocked_by"] == [link["referral_id"] for link in blocked]
+    share = example("cooperation.partner_joined.v1")["share"]
+    assert status["cooperation"] == {
+        "mode": example("consortium.complete.v1")["mode"],
+        "missing": None,
+        "partners": [{"partner": share["partner"], "standing": "takes_part", "share": share["amount"]}],
+    }
+    assert status["closed"]["code"] == example("referral.closed.v1")["code"]
+
+
+def test_for_a_partner_a_case_stands_where_its_invitation_stands(feed: Feed) -> None:
+    feed.take(registered("R-1", zone="heihe"), saying("cooperation.partner_invited.v1", "R-1"))
+    status = status_of([event for _, event in steps_of(read_case(feed.database, PARTNER, "R-1")[1])])
+    assert (status["stage"], status["name"]) == ("invited", None)
+    assert [one["standing"] for one in status["cooperation"]["partners"]] == ["invited"]
+
+
+def test_a_partner_that_leaves_after_the_loan_was_paid_out_takes_no_stage_back(feed: Feed) -> None:
+    feed.take(registered("R-1", zone="heihe", time="2020-04-01T09:30:00+08:00"))
+    for day, kind in enumerate(("loan.disbursed.v1", "consortium.short.v1"), 2):
+        feed.take(saying(kind, "R-1", time=f"2020-04-0{day}T09:30:00+08:00"))
+    assert status_of([event for _, event in steps_of(read_case(feed.database, ALL, "R-1")[1])])["stage"] == "financed"
 
 
 def test_a_time_line_tells_causes_before_what_they_caused_though_both_bear_one_time(feed: Feed) -> None:
