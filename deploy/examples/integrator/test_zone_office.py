@@ -62,11 +62,11 @@ def test_our_referral_is_registered_once_however_often_we_send_it(kouan_broker, 
 
     refer([mill, mill, replace(mill, version=2)], kouan_broker)
 
-    eventually(lambda: kouan_read("referral.events", subject=mill.number, type="referral.refused.v1"))
+    eventually(lambda: kouan_read("referral.events", subject=mill.number, type="referral.repeated.v1"))
     answers = kouan_read("referral.events", subject=mill.number)
-    assert [answer.type for answer in answers] == ["referral.registered.v1", "referral.refused.v1"]
+    assert [answer.type for answer in answers] == ["referral.registered.v1", "referral.repeated.v1"]
     assert answers[0].data.referral.name == mill.enterprise
-    assert answers[1].data.code == "already_registered"
+    assert answers[1].data.status == "registered"
 
 
 def test_we_hear_that_a_case_of_ours_was_shortlisted(kouan_broker, kouan_publish, eventually):
