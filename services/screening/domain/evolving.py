@@ -30,7 +30,7 @@ from schemas.screening import (
     ScreeningWithdrawn,
 )
 from schemas.values import Side
-from services.screening.domain.case import Answer, Asked, Case, Conference, Draft, Opinion, Place, Said, Status
+from services.screening.domain.case import Answer, Asked, Case, Conference, Draft, Opinion, Place, Said, Status, changed
 
 
 def evolve(case: Case | None, payload: Payload) -> Case:
@@ -74,7 +74,7 @@ def _opened(opened: ScreeningOpened) -> Case:
 def _scored(case: Case, scored: ScreeningScored) -> Case:
     link = scored.chain
     stays = case.chain is not None and link is not None and case.chain.chain_id == link.chain_id
-    return replace(
+    return changed(
         case,
         lane=scored.lane,
         revision=scored.revision,
@@ -115,7 +115,7 @@ def _returned(case: Case, returned: ScreeningOpinionReturned) -> Case:
 
 
 def _with_draft(case: Case, side: Side, draft: Draft | None) -> Case:
-    return replace(case, commerce_draft=draft) if side is Side.COMMERCE else replace(case, bank_draft=draft)
+    return changed(case, commerce_draft=draft) if side is Side.COMMERCE else changed(case, bank_draft=draft)
 
 
 def _opinion_recorded(case: Case, recorded: ScreeningOpinionRecorded) -> Case:
@@ -130,8 +130,8 @@ def _opinion_recorded(case: Case, recorded: ScreeningOpinionRecorded) -> Case:
         carried_from=recorded.carried_from,
     )
     if recorded.side is Side.COMMERCE:
-        return replace(case, commerce=opinion, commerce_draft=None)
-    return replace(case, bank=opinion, bank_draft=None)
+        return changed(case, commerce=opinion, commerce_draft=None)
+    return changed(case, bank=opinion, bank_draft=None)
 
 
 def _said(reasons: tuple[OpinionReason, ...]) -> tuple[Said, ...]:
@@ -139,15 +139,15 @@ def _said(reasons: tuple[OpinionReason, ...]) -> tuple[Said, ...]:
 
 
 def _reminded(case: Case, reminded: ScreeningReminded) -> Case:
-    return replace(case, remind_at=None)
+    return changed(case, remind_at=None)
 
 
 def _escalated(case: Case, escalated: ScreeningEscalated) -> Case:
-    return replace(case, grace_until=escalated.grace_until)
+    return changed(case, grace_until=escalated.grace_until)
 
 
 def _extended(case: Case, extended: ScreeningExtended) -> Case:
-    return replace(
+    return changed(
         case,
         deadline=extended.deadline,
         deadline_provisional=extended.deadline_provisional,
@@ -158,7 +158,7 @@ def _extended(case: Case, extended: ScreeningExtended) -> Case:
 
 
 def _conference_called(case: Case, called: ScreeningConferenceCalled) -> Case:
-    return replace(case, status=Status.CONFERENCE, conference=Conference(called.called_at, called.deadline))
+    return changed(case, status=Status.CONFERENCE, conference=Conference(called.called_at, called.deadline))
 
 
 def _outcome_recorded(case: Case, recorded: ScreeningConferenceOutcomeRecorded) -> Case:
@@ -166,24 +166,24 @@ def _outcome_recorded(case: Case, recorded: ScreeningConferenceOutcomeRecorded) 
         raise ValueError("an outcome of a conference that was never called")
     answer = Answer(recorded.outcome, recorded.given_at)
     if recorded.side is Side.COMMERCE:
-        return replace(case, conference=replace(case.conference, commerce=answer))
-    return replace(case, conference=replace(case.conference, bank=answer))
+        return changed(case, conference=replace(case.conference, commerce=answer))
+    return changed(case, conference=replace(case.conference, bank=answer))
 
 
 def _held(case: Case, held: ScreeningHeld) -> Case:
-    return replace(case, holds=held.holds, days_left=held.working_days_left)
+    return changed(case, holds=held.holds, days_left=held.working_days_left)
 
 
 def _released(case: Case, released: ScreeningReleased) -> Case:
     """With the last hold the clock that was running runs again, to its new end."""
     if released.deadline is None:
-        return replace(case, holds=released.holds)
-    case = replace(case, holds=released.holds, days_left=None, resumed_at=released.released_at)
+        return changed(case, holds=released.holds)
+    case = changed(case, holds=released.holds, days_left=None, resumed_at=released.released_at)
     if case.status is Status.CONFERENCE and case.conference is not None:
-        return replace(case, conference=replace(case.conference, deadline=released.deadline))
+        return changed(case, conference=replace(case.conference, deadline=released.deadline))
     if case.grace_until is not None:
-        return replace(case, grace_until=released.deadline)
-    return replace(
+        return changed(case, grace_until=released.deadline)
+    return changed(
         case,
         deadline=released.deadline,
         deadline_provisional=released.deadline_provisional,
@@ -192,15 +192,15 @@ def _released(case: Case, released: ScreeningReleased) -> Case:
 
 
 def _raised(case: Case, raised: ScreeningChainRaised) -> Case:
-    return replace(case, raised=True)
+    return changed(case, raised=True)
 
 
 def _eased(case: Case, eased: ScreeningChainEased) -> Case:
-    return replace(case, raised=False)
+    return changed(case, raised=False)
 
 
 def _becomes(status: Status) -> Callable[[Case, Any], Case]:
-    return lambda case, _: replace(case, status=status)
+    return lambda case, _: changed(case, status=status)
 
 
 _CHANGES: Final[Mapping[type[Payload], Callable[[Case, Any], Case]]] = {

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import services.screening
 from schemas.deliberation import ScreeningEscalated, ScreeningExtended, ScreeningReminded
 from schemas.reference import CHINA_TIME
 from schemas.screening import ScreeningDeclined, ScreeningExpired, ScreeningReleased
+from schemas.values import Lane
 from services.kit.door import Deadline, Early
 from services.screening.domain.case import deadlines
+from services.screening.domain.pace import PACES, Pace
 from tests.unit.screening import builders as told
 from tests.unit.screening.builders import BANK, COMMERCE, DEADLINE, GRACE, REMINDER, after, given, kinds, refusal
 
 SECOND = timedelta(seconds=1)
+
+
+README = Path(services.screening.__file__).with_name("README.md")
+
+
+def test_the_readme_tells_the_pace_that_the_code_keeps() -> None:
+    table = README.read_text("utf-8").partition("<!-- pace -->")[2].partition("<!-- end of pace -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.strip().split("\n")[2:]]
+    assert [(int(row[1]), int(row[2])) for row in rows] == [
+        (getattr(PACES[Lane.ORDINARY], field.name), getattr(PACES[Lane.RESUMPTION], field.name))
+        for field in fields(Pace)
+    ]
 
 
 def day(month: int, number: int) -> datetime:
@@ -149,7 +166,6 @@ def test_a_hold_stops_reminder_escalation_and_expiry(moment: datetime) -> None:
 
 
 def test_a_hold_in_the_grace_stops_it_and_the_release_gives_back_what_was_left() -> None:
-    desk = given(told.registered(), told.held(DEADLINE + timedelta(hours=1)))
     desk = given(told.registered(), until=DEADLINE)
     (hold,) = desk.tell(told.held(DEADLINE + timedelta(hours=10)))
     assert hold.working_days_left == 2  # type: ignore[attr-defined]
