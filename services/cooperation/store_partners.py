@@ -28,6 +28,7 @@ class EnterpriseRow(StateRow, table=True):
 
     __tablename__ = "cooperation_enterprise"
 
+    credit_code: str
     status: str
     cases: dict[str, Any] = json_column()
     told: list[str] = json_column()

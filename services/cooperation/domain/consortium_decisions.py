@@ -45,22 +45,22 @@ from services.cooperation.domain.consortium_texts import Code, refuse_by_table
 from services.kit.transitions import CLOCK, OURS, PARTNERS, Leads, Transition, Transitions
 
 _UNDER_WAY: Final = (Status.AWAITING_CONSENT, Status.GATHERING, Status.SHORT, Status.COMPLETE)
-_STEPS: Final[dict[type[Payload], Leads]] = {
-    CooperationInvitationEnded: None,
-    CooperationConsentMissing: Status.AWAITING_CONSENT,
+_ASKED: Final[dict[type[Payload], Leads]] = {
     CooperationPartnerInvited: Status.GATHERING,
-    ConsortiumComplete: Status.COMPLETE,
     ConsortiumShort: Status.SHORT,
 }
-"""What `gather` may lead to."""
+"""The next partners are asked, or nobody is left to ask."""
 
-_TOLD: Final[dict[type[Payload], Leads]] = {
-    EnterpriseSeen: None,
-    EnterpriseCaseEnded: None,
-    PlanProjectReferred: None,
-    PlanProjectStageTold: None,
+_PROPOSED: Final[dict[type[Payload], Leads]] = {
+    CooperationModeProposed: Status.GATHERING,
+    CooperationConsentMissing: Status.AWAITING_CONSENT,
+    ConsortiumComplete: Status.COMPLETE,
+    **_ASKED,
 }
-"""What a case tells its enterprise and its plan."""
+"""A mode is proposed, and what it needs is done."""
+
+_ENTERPRISE: Final[dict[type[Payload], Leads]] = {EnterpriseSeen: None, EnterpriseCaseEnded: None}
+"""A case tells its enterprise, and one that it is no longer about."""
 
 TABLE: Final = Transitions(
     "consortium",
@@ -69,25 +69,41 @@ TABLE: Final = Transitions(
             ReferralRegistered,
             (None, Status.NOTED),
             OURS,
-            {CooperationCaseNoted: Status.NOTED, CooperationConsentNoted: None, **_TOLD},
+            {
+                CooperationCaseNoted: Status.NOTED,
+                CooperationConsentNoted: None,
+                EnterpriseSeen: None,
+                PlanProjectReferred: None,
+            },
         ),
         Transition(ReferralRegistered, (*_UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
-        Transition(ReferralAmended, (Status.NOTED,), OURS, {CooperationCaseNoted: None, **_TOLD}, early=True),
+        Transition(ReferralAmended, (Status.NOTED,), OURS, {CooperationCaseNoted: None, **_ENTERPRISE}, early=True),
         Transition(
             ReferralAmended,
             _UNDER_WAY,
             OURS,
-            {CooperationCaseNoted: None, CooperationModeProposed: Status.GATHERING, **_STEPS, **_TOLD},
+            {CooperationCaseNoted: None, CooperationInvitationEnded: None, **_PROPOSED, **_ENTERPRISE},
         ),
         Transition(ReferralAmended, (Status.CLOSED,), OURS, {}, silent=True),
         Transition(ConsentRecorded, (None, Status.NOTED), OURS, {CooperationConsentNoted: Status.NOTED}, silent=True),
-        Transition(ConsentRecorded, _UNDER_WAY, OURS, {CooperationConsentNoted: None, **_STEPS}, silent=True),
+        Transition(
+            ConsentRecorded,
+            _UNDER_WAY,
+            OURS,
+            {
+                CooperationConsentNoted: None,
+                CooperationInvitationEnded: None,
+                CooperationConsentMissing: Status.AWAITING_CONSENT,
+                **_ASKED,
+            },
+            silent=True,
+        ),
         Transition(ConsentRecorded, (Status.CLOSED,), OURS, {}, silent=True),
         Transition(
             ScreeningShortlisted,
             (Status.NOTED,),
             OURS,
-            {CooperationModeProposed: Status.GATHERING, **_STEPS, PlanProjectStageTold: None},
+            {**_PROPOSED, PlanProjectStageTold: None},
             early=True,
         ),
         Transition(ScreeningShortlisted, (*_UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
@@ -100,16 +116,27 @@ TABLE: Final = Transitions(
                     ending,
                     (Status.NOTED, *_UNDER_WAY),
                     OURS,
-                    {CooperationInvitationEnded: None, ConsortiumClosed: Status.CLOSED, **_TOLD},
+                    {
+                        CooperationInvitationEnded: None,
+                        ConsortiumClosed: Status.CLOSED,
+                        EnterpriseCaseEnded: None,
+                        PlanProjectStageTold: None,
+                    },
                 ),
-                Transition(ending, (None, Status.CLOSED), OURS, {PlanProjectStageTold: None}, silent=True),
+                Transition(ending, (None, Status.CLOSED), OURS, {}, silent=True),
             )
         ),
         Transition(
             ParticipationAnswered,
             (Status.GATHERING, Status.SHORT),
             PARTNERS,
-            {CooperationPartnerJoined: None, CooperationPartnerDeclined: None, **_STEPS},
+            {
+                CooperationPartnerJoined: None,
+                CooperationPartnerDeclined: None,
+                CooperationInvitationEnded: None,
+                ConsortiumComplete: Status.COMPLETE,
+                **_ASKED,
+            },
             (
                 Code.NOT_INVITED,
                 Code.ALREADY_ANSWERED,
@@ -124,10 +151,10 @@ TABLE: Final = Transitions(
             PartnerLeft,
             (Status.GATHERING, Status.SHORT, Status.COMPLETE),
             PARTNERS,
-            {CooperationPartnerDeparted: None, **_STEPS},
+            {CooperationPartnerDeparted: None, **_ASKED},
             (Code.NOT_TAKING_PART,),
         ),
-        Transition(ANSWER, (Status.GATHERING,), CLOCK, {CooperationPartnerSilent: None, **_STEPS}),
+        Transition(ANSWER, (Status.GATHERING,), CLOCK, {CooperationPartnerSilent: None, **_ASKED}),
     ),
     status=lambda state: state.status,
     evolve=evolve,

@@ -40,6 +40,7 @@ class Status(StrEnum):
 class Enterprise:
     """One enterprise. `cases` are its open ones, by id; `told` are ids of bulletins, for ever."""
 
+    credit_code: str
     status: Status
     cases: Mapping[str, Profile] = field(default_factory=dict)
     told: tuple[str, ...] = ()
@@ -88,7 +89,7 @@ def _noted(enterprise: Enterprise | None, noted: EnterpriseNoted) -> Enterprise:
         need=case.need,
         key_area=case.key_area,
     )
-    before = enterprise or Enterprise(Status.IDLE)
+    before = enterprise or Enterprise(noted.credit_code, Status.IDLE)
     cases = {**before.cases, case.referral_id: profile}
     looked_at = before.looked_at if before.status is Status.FOLLOWED else noted.noted_at
     return replace(before, status=Status.FOLLOWED, cases=cases, looked_at=looked_at)
@@ -123,10 +124,10 @@ def note_case(
     enterprise: Enterprise | None, event: Event[EnterpriseSeen], outlook: BulletinOutlook
 ) -> Iterator[Payload]:
     """A case was registered or amended: the bulletins that fit it and were not told yet are told."""
-    noted = EnterpriseNoted(credit_code=event.subject, case=event.data.case, noted_at=event.time)
+    noted = EnterpriseNoted(credit_code=event.data.credit_code, case=event.data.case, noted_at=event.time)
     yield noted
     after = evolve(enterprise, noted)
-    yield from _matches(after, (noted.case.referral_id,), event.subject, event.time, outlook)
+    yield from _matches(after, (noted.case.referral_id,), event.time, outlook)
 
 
 def close_case(
@@ -135,18 +136,18 @@ def close_case(
     """A case is over; one that was never noted passes without a word."""
     case = event.data.referral_id
     if enterprise is not None and case in enterprise.cases:
-        yield EnterpriseCaseClosed(credit_code=event.subject, referral_id=case, closed_at=event.time)
+        yield EnterpriseCaseClosed(credit_code=enterprise.credit_code, referral_id=case, closed_at=event.time)
 
 
 def hold_round(enterprise: Enterprise, event: Event[Deadline], outlook: BulletinOutlook) -> Iterator[Payload]:
     """What was published since is held against all open cases."""
-    found = tuple(_matches(enterprise, sorted(enterprise.cases), event.subject, event.time, outlook))
+    found = tuple(_matches(enterprise, sorted(enterprise.cases), event.time, outlook))
     yield from found
-    yield BulletinRoundHeld(credit_code=event.subject, new=len(found), held_at=event.time)
+    yield BulletinRoundHeld(credit_code=enterprise.credit_code, new=len(found), held_at=event.time)
 
 
 def _matches(
-    enterprise: Enterprise, cases: Iterable[str], credit_code: str, at: datetime, outlook: BulletinOutlook
+    enterprise: Enterprise, cases: Iterable[str], at: datetime, outlook: BulletinOutlook
 ) -> Iterator[BulletinMatched]:
     """The bulletins that fit and were not told yet, each by the first of the cases that it fits."""
     tried = [(case, enterprise.cases[case]) for case in cases]
@@ -162,7 +163,7 @@ def _matches(
                 title_zh=bulletin.title_zh,
                 title_en=bulletin.title_en,
                 valid_to=bulletin.valid_to,
-                credit_code=credit_code,
+                credit_code=enterprise.credit_code,
                 referral_id=case,
                 side=profile.side,
                 province=profile.province,

@@ -33,6 +33,7 @@ def upgrade() -> None:
         "cooperation_enterprise",
         sa.Column("key", sa.String(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("credit_code", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("cases", Json, nullable=False),
         sa.Column("told", Json, nullable=False),

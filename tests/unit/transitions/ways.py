@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from schemas.envelope import Payload
+from schemas.matchmaking import MatchAnswered, WishSubmitted
 from schemas.opinion import OpinionGiven
 from schemas.plan import PlanPart, PlanPartSignedOff, PlanPartSubmitted
 from schemas.referral import REFERRAL_EXAMPLE, ReferralRegistered
@@ -40,6 +41,12 @@ WAYS: Final[Mapping[str, tuple[tuple[Step, ...], ...]]] = {
         (
             (ReferralRegistered, {"referral": REFERRAL_EXAMPLE | {"cooperation_mode": "direct_loan"}}, INTAKE),
             (ScreeningShortlisted, {}, "//kouan/screening"),
+        ),
+    ),
+    "cooperation-wish": (
+        (
+            (WishSubmitted, {"industry": "manufacturing", "provinces": ("15",)}, COMMERCE),
+            (MatchAnswered, {"zone": "manzhouli", "answer": "taken_up", "code": None}, COMMERCE),
         ),
     ),
     "cooperation-zone plan": (
