@@ -400,24 +400,29 @@ class _Books:
 
     def _reckon_notices(self, mailed: list[str]) -> None:
         """Queued = delivered + failed + pending; the mail server's mails are the delivered ones."""
-        queued = {event.data.notice_id: event for event in self._of_type("notice.queued.v1")}
-        delivered = {event.data.notice_id for event in self._of_type("notice.delivered.v1")}
-        failed = {event.data.notice_id for event in self._of_type("notice.failed.v1")}
-        without_person = failed - queued.keys()
+        to_persons = {event.data.notice_id: event for event in self._of_type("notice.queued.v1")}
+        to_partners = self._notices("notice.partner_queued.v1")
+        queued = to_persons.keys() | to_partners
+        delivered = self._notices("notice.delivered.v1")
+        failed = self._notices("notice.failed.v1") | self._notices("notice.partner_failed.v1")
+        without_person = failed - queued
         failed -= without_person
-        pending = queued.keys() - delivered - failed
+        pending = queued - delivered - failed
         if both := delivered & failed:
             self._problem(f"{len(both)} 份通知既送达又失败", f"{len(both)} notices both delivered and failed")
-        if stray := delivered - queued.keys():
+        if stray := delivered - queued:
             self._problem(f"{len(stray)} 份送达的通知从未排队", f"{len(stray)} notices delivered, never queued")
         if pending:
             self._problem(f"{len(pending)} 份通知未了结", f"{len(pending)} notices neither delivered nor failed")
         self._account.notices = {
             "queued": len(queued), "delivered": len(delivered), "failed": len(failed), "pending": len(pending),
-            "no-person": len(without_person),
+            "no-person": len(without_person), "to-partners": len(to_partners),
         }  # fmt: skip
         self._reckon_mails(delivered, mailed)
-        self._reckon_acknowledgements(queued)
+        self._reckon_acknowledgements(to_persons)
+
+    def _notices(self, kind: str) -> set[str]:
+        return {event.data.notice_id for event in self._of_type(kind)}
 
     def _reckon_mails(self, delivered: set[str], mailed: list[str]) -> None:
         arrived = set(mailed)

@@ -79,6 +79,7 @@ NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "failed": ("失败", "failed"),
     "pending": ("未了", "pending"),
     "no-person": ("无联系人", "units without person"),
+    "to-partners": ("致合作机构", "to partners"),
     "asked": ("要求确认", "asked for"),
     "in-time": ("按时确认", "in time"),
     "late": ("升级后确认", "late, after escalation"),

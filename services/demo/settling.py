@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from schemas.liaison import NoticeDelivered, NoticeFailed, NoticeQueued
+from schemas.liaison import NoticeDelivered, NoticeFailed, NoticeQueued, PartnerNoticeFailed, PartnerNoticeQueued
 from services.demo.log import TopicsLog
 from services.embedded.processes import Process, Workers
 from topics.definition import Catalogue
@@ -134,10 +134,11 @@ class _Mails:
         for record in self._records[self._seen :]:
             kind = dict(record.headers).get("ce_type", b"").decode(errors="replace")
             if record.value is not None and kind in _MAIL_STEPS:
-                notices = self._queued if kind == NoticeQueued.TYPE else self._settled
+                notices = self._queued if kind in _MAILS_ASKED else self._settled
                 notices.add(orjson.loads(record.value)["notice_id"])
         self._seen = len(self._records)
         return len(self._queued - self._settled)
 
 
-_MAIL_STEPS = frozenset({NoticeQueued.TYPE, NoticeDelivered.TYPE, NoticeFailed.TYPE})
+_MAILS_ASKED = frozenset({NoticeQueued.TYPE, PartnerNoticeQueued.TYPE})
+_MAIL_STEPS = _MAILS_ASKED | {NoticeDelivered.TYPE, NoticeFailed.TYPE, PartnerNoticeFailed.TYPE}

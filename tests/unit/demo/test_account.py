@@ -108,7 +108,7 @@ def test_a_sound_world_adds_up(world: World) -> None:
     assert told(result) == ""
     assert fates(result, "commerce.referrals") == {"referral.registered.v1": 1}
     assert result.cases == {"open": 1}
-    assert result.notices == {"queued": 1, "delivered": 1, "failed": 0, "pending": 0, "no-person": 0}
+    assert result.notices == {"queued": 1, "delivered": 1, "failed": 0, "pending": 0, "no-person": 0, "to-partners": 0}
     assert result.mails == {"mails": 1, "different": 1, "repeats": 0}
 
 
