@@ -42,7 +42,7 @@ from schemas.risk import (
     RiskWarningRaisedFurther,
 )
 from schemas.screening import ScreeningRefused
-from schemas.values import BANK_HQ, COMMERCE_HQ, Side
+from schemas.values import BANK_HQ, COMMERCE_HQ, Side, side_of
 from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.kit.door import Early
 from services.liaison.domain.recipients import Place, place_of_case, place_of_zone
@@ -88,11 +88,10 @@ def _of_referrer(event: Event[Any], state: File | None, directory: Directory) ->
 def _of_sender(event: Event[ReferralRefused | CooperationRefused], state: File | None, directory: Directory) -> Found:
     """What was refused concerns whoever sent it, which need not be a party of the case, if there is one."""
     source = event.data.source
-    if source is None:
-        return None, Place()
-    if source.startswith(_PARTNER):
+    if source is not None and source.startswith(_PARTNER):
         return None, Place(partners=(partner_code(source),))
-    return None, Place(parties=(source,))
+    # Our own services need no mail; events of former releases do not say whose it was.
+    return None, Place(parties=(source,) if source is not None and side_of(source) is not None else ())
 
 
 def _of_the_referrer(event: Event[Any], state: File | None, directory: Directory) -> Found:

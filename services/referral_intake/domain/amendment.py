@@ -27,17 +27,17 @@ def decide_amendment(case: Case, event: Event[AmendmentSubmitted], outlook: Outl
     """The referring side may change its open referral, as long as it stays sound and about the same subject."""
     wanted, day, standing = event.data.referral, china_date(event.time), case.referral()
     if standing == wanted:
-        yield NOTHING_CHANGED.of(AmendmentSubmitted, event.time)
+        yield NOTHING_CHANGED.of(event)
         return
     if faults := check(Asked(event.subject, case.source, day, wanted), outlook):
-        yield FAULTY_AMENDMENT.of(AmendmentSubmitted, event.time, faults)
+        yield FAULTY_AMENDMENT.of(event, faults)
         return
     if _subject(standing) != _subject(wanted):
-        yield OTHER_SUBJECT.of(AmendmentSubmitted, event.time)
+        yield OTHER_SUBJECT.of(event)
         return
     matter = matter_of(event, outlook.scopes, case.claims)
     if matter.duplicate:
-        yield WOULD_DUPLICATE.of(AmendmentSubmitted, event.time)
+        yield WOULD_DUPLICATE.of(event)
         return
     yield ReferralAmended(
         referral=wanted,
@@ -54,7 +54,7 @@ def decide_amendment(case: Case, event: Event[AmendmentSubmitted], outlook: Outl
 def decide_malformed_amendment(case: Case, event: Event[Malformed], outlook: Outlook) -> Iterable[Payload]:
     """An amendment that breaks the schema changes nothing; the referring side is told all its faults."""
     asked = Asked(event.subject, case.source, china_date(event.time), referral_in(event.data.body))
-    yield FAULTY_AMENDMENT.of(AmendmentSubmitted, event.time, check_broken(asked, event.data.faults, outlook))
+    yield FAULTY_AMENDMENT.of(event, check_broken(asked, event.data.faults, outlook))
 
 
 def _subject(referral: Referral) -> tuple[str, str | None]:

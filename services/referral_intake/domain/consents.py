@@ -22,14 +22,14 @@ def decide_consent_given(case: Case | None, event: Event[ConsentGiven], outlook:
     known = () if case is None else case.consent
     scopes = in_order((*known, *event.data.scopes))
     if event.data.given_on > china_date(event.time):
-        yield CONSENT_IN_FUTURE.of(ConsentGiven, event.time)
+        yield CONSENT_IN_FUTURE.of(event)
     elif scopes == known:
-        yield CONSENT_UNCHANGED.of(ConsentGiven, event.time)
+        yield CONSENT_UNCHANGED.of(event)
     elif case is None or case.status is not Status.AWAITING_CONSENT:
         yield _recorded(event, scopes)
     elif case.until is not None and event.time > case.until:
         # Its deadline has not been acted upon yet, which must not make a difference.
-        yield CONSENT_LATE.of(ConsentGiven, event.time)
+        yield CONSENT_LATE.of(event)
     else:
         yield _recorded(event, scopes)
         if not lacking(case.referral(), scopes):
@@ -40,7 +40,7 @@ def decide_consent_revoked(case: Case, event: Event[ConsentRevoked], outlook: Ou
     """From now on the data may be shared with fewer; without both sides a registered case can't go on."""
     scopes = in_order(set(case.consent) - set(event.data.scopes))
     if scopes == case.consent:
-        yield CONSENT_UNCHANGED.of(ConsentRevoked, event.time)
+        yield CONSENT_UNCHANGED.of(event)
         return
     yield _recorded(event, scopes)
     if case.status is not Status.REGISTERED:

@@ -59,7 +59,7 @@ def decide_judged(case: Case, event: Event[ResemblanceJudged], outlook: Outlook)
     """A person of either side says whether this case is one with an earlier one; if so, this one ends."""
     said = event.data
     if said.other not in case.resembles:
-        yield NOT_FLAGGED.of(ResemblanceJudged, event.time)
+        yield NOT_FLAGGED.of(event)
     elif not said.same:
         yield ResemblanceCleared(other=said.other, judged_by=said.judged_by, text=said.text, cleared_at=event.time)
     elif case.status is Status.REGISTERED:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from schemas.envelope import Payload
+from schemas.envelope import Event
 from schemas.faults import Fault
 from schemas.referral import ReferralRefused
 
@@ -19,13 +18,18 @@ class Refusal:
     zh: str
     en: str
 
-    def of(self, kind: type[Payload], at: datetime, faults: tuple[Fault, ...] = ()) -> ReferralRefused:
-        """The event that says that an input of this type was refused."""
-        return self.told(kind.TYPE, at, faults)
-
-    def told(self, kind: str, at: datetime, faults: tuple[Fault, ...] = ()) -> ReferralRefused:
-        """The same of an input whose type is known by its name."""
-        return ReferralRefused(code=self.code, zh=self.zh, en=self.en, refused_type=kind, faults=faults, refused_at=at)
+    def of(self, event: Event[Any], faults: tuple[Fault, ...] = ()) -> ReferralRefused:
+        """The event that says that an input was refused, and whose it was."""
+        return ReferralRefused(
+            code=self.code,
+            zh=self.zh,
+            en=self.en,
+            refused_type=event.type,
+            refused_id=event.id,
+            source=event.source,
+            faults=faults,
+            refused_at=event.time,
+        )
 
 
 WRONG_PARTY: Final = Refusal(

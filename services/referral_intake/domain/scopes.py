@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -125,11 +126,13 @@ def _claim(name: str, *parts: str) -> str:
     return f"{name}:{digest.hexdigest()}"
 
 
+@lru_cache(maxsize=4096)
 def _bare(name: str) -> str:
     """A name without what people write now one way, now another: width, case, spaces, punctuation."""
     return "".join(sign for sign in unicodedata.normalize("NFKC", name).casefold() if sign.isalnum())
 
 
+@lru_cache(maxsize=4096)
 def _core(name: str) -> str:
     """A bare name without the legal form at its end, as long as something is left."""
     bare = _bare(name)

@@ -37,7 +37,7 @@ def decide_submitted(case: Case | None, event: Event[ReferralSubmitted], outlook
             yield _consent_grown(event, scopes)
             return
     if case is not None and case.status is Status.REGISTERED:
-        yield ID_IN_USE.of(ReferralSubmitted, event.time)
+        yield ID_IN_USE.of(event)
         return
     asked = Asked(event.subject, event.source, china_date(event.time), referral, event.data.consent)
     if faults := check(asked, outlook):
@@ -67,7 +67,7 @@ def decide_submitted(case: Case | None, event: Event[ReferralSubmitted], outlook
 def decide_malformed_submission(case: Case | None, event: Event[Malformed], outlook: Outlook) -> Iterable[Payload]:
     """A submission that breaks the schema is answered like any other: with all its faults, of both kinds."""
     if case is not None and case.status is Status.REGISTERED:
-        yield ID_IN_USE.of(ReferralSubmitted, event.time)
+        yield ID_IN_USE.of(event)
         return
     body, day = event.data.body, china_date(event.time)
     asked = Asked(event.subject, event.source, day, referral_in(body), consent_in(body))

@@ -153,10 +153,10 @@ _BY_STATE: Final[Mapping[Status | None, Refusal]] = {
 
 def _refuse(event: Event[Any], case: Case | None, wrong: Wrong) -> ReferralRefused:
     if wrong is Wrong.STATE:
-        return _BY_STATE[None if case is None else case.status].told(event.type, event.time)
+        return _BY_STATE[None if case is None else case.status].of(event)
     if side_of(event.source) is None and not event.source.startswith("//kouan/"):
         raise Invalid("wrong-source", f"{event.source} speaks for neither side; referrals come from one of the two")
-    return WRONG_PARTY.told(event.type, event.time)
+    return WRONG_PARTY.of(event)
 
 
 TRANSITIONS: Final = Transitions(
