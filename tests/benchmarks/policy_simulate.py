@@ -53,7 +53,7 @@ def recorded(count: int, policies: Policies, seed: int = 1) -> Iterator[tuple[st
     for number in range(count):
         id = f"BENCH-{number:07d}"
         at = _FIRST_DAY + timedelta(minutes=25 * number)
-        referral = _referral(chance, number)
+        referral = referral_of(chance, number)
         registered = ReferralRegistered(
             referral=referral, side="commerce", source="//commerce/15", registered_at=at, directory_versions=()
         )
@@ -74,7 +74,7 @@ def recorded(count: int, policies: Policies, seed: int = 1) -> Iterator[tuple[st
             yield "screening.events", _scored(id, amended, 2, later, policies)
 
 
-def _referral(chance: random.Random, number: int) -> Referral:
+def referral_of(chance: random.Random, number: int) -> Referral:
     enterprise = {
         "size_class": chance.choice(list(SizeClass)),
         "ownership": chance.choice(list(Ownership)),

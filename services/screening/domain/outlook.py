@@ -54,8 +54,8 @@ def scored(scoring: Scoring, referral: Referral, referral_id: str, revision: int
 
 
 def terms_of(referral: Referral) -> Terms:
-    """What a referral asks for."""
-    return Terms(
+    """What a referral asks for. Its parts were checked when it was read, so that they are not checked again."""
+    return Terms.model_construct(
         credit_code=None if referral.enterprise is None else referral.enterprise.credit_code,
         zone=referral.zone,
         need=referral.need,
