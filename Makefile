@@ -28,7 +28,7 @@ lint: $(READY) ## ruff, mypy and the import contracts
 
 bench: $(READY) ## measure; prints figures
 	@$(PYTHON) -m tests.benchmarks.run $(ARGS)
-	@if [ -z "$(ARGS)" ]; then $(PYTHON) -m tests.benchmarks.gateway; $(PYTHON) -m tests.benchmarks.policy_simulate; fi
+	@if [ -z "$(ARGS)" ]; then $(PYTHON) -m tests.benchmarks.gateway; $(PYTHON) -m tests.benchmarks.policy_simulate; $(PYTHON) -m tests.benchmarks.screening; fi
 
 faults: $(READY) ## the fault tests alone, all of them and at full size: kills, pauses, outages, broken kits
 	@KOUAN_TEST_THOROUGH=1 KOUAN_TEST_REFERRALS=$${KOUAN_TEST_REFERRALS:-5000} $(PYTHON) -m pytest tests/faults $(ARGS)
