@@ -79,8 +79,9 @@ def published(client: Client, intake: Intake) -> dict[str, Json]:
 
 def _event(client: str, number: int, mode: str) -> Json:
     body = json.loads(EXAMPLE.read_text(encoding="utf-8"))
-    # A plan of the same name in the same zone would be a duplicate.
+    # A plan of the same name in the same zone would be a duplicate, and so would one of the same id.
     body["referral"]["name"] = f"珲春合作区「{client}」滚动开发方案，第{number + 1}期：道路与供热"
+    body["referral"]["zone_plan"] = f"P-{client}-{mode}"
     return {
         "specversion": "1.0",
         "id": f"{client}-{mode}",
@@ -109,7 +110,8 @@ def test_what_a_foreign_client_publishes_becomes_one_registered_case_word_for_wo
     assert answer["type"] == "referral.registered.v1", answer["data"]
     assert answer["causationid"] == event["id"]
     assert answer["data"]["source"] == event["source"]
-    assert answer["data"]["referral"] == event["data"]["referral"]
+    # What was left out stands there as its default.
+    assert answer["data"]["referral"] == {**event["data"]["referral"], "documents": []}
 
 
 def test_a_foreign_client_reads_from_our_topic_the_same_events_as_we_do(
