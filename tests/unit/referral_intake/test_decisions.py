@@ -13,6 +13,7 @@ from schemas.document import DOCUMENT_EXAMPLE
 from schemas.referral import (
     AmendmentSubmitted,
     ReferralAmended,
+    ReferralRefused,
     ReferralRegistered,
     ReferralRejected,
     ReferralSubmitted,
@@ -292,6 +293,13 @@ def test_same_content_with_wider_consent_records_the_consent() -> None:
 def test_other_content_under_the_same_id_is_refused() -> None:
     body = referral(term_months=24)
     assert refusal_code(when(registered(), submitted(body))) == "id_in_use"
+
+
+def test_a_refusal_says_whose_event_it_was() -> None:
+    (refused,) = when(registered(), submitted(), source=BANK)
+    assert isinstance(refused, ReferralRefused)
+    assert refused.source == BANK
+    assert refused.refused_id is not None
 
 
 @pytest.mark.parametrize("status", list(Status))
