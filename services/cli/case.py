@@ -23,15 +23,35 @@ if TYPE_CHECKING:
 CASE_KEYS = frozenset({"referral_id", "referral_id_or_zone", "referral_id_or_plan", "plan_id", "advice_id"})
 """Names of the catalogue's keys under which the id of a case stands, of a plan or of a question to the bank."""
 
-_LABELLED = frozenset({"level", "level_before", "score", "outstanding", "overdue_days", "deadline", "acknowledge_by"})
+_LABELLED = frozenset(
+    {
+        *("level", "level_before", "score", "outstanding", "overdue_days", "deadline", "acknowledge_by", "until"),
+        *("grace_until", "forerunner", "missing", "version", "percent", "round"),
+    }
+)
 """Those of them that say nothing without their name."""
 
 _CHINA = timezone(timedelta(hours=8))
 
 _TELLING = (
-    *("verdict", "code", "reason_code", "level", "level_before", "refused_type", "duplicate_of", "status", "grade"),
-    *("reason", "name", "name_zh", "subject_zh", "score", "amount", "outstanding", "currency", "overdue_days"),
-    *("deadline", "acknowledge_by", "loan_id", "hold_id", "zh", "text"),
+    *("verdict", "outcome", "answer", "code", "reason_code", "level", "level_before", "refused_type", "duplicate_of"),
+    *("side", "supported_by", "opposed_by", "partner", "mode", "part", "version", "action_id", "round", "routed_to"),
+    *("status", "standing", "grade", "reason", "name", "enterprise", "title", "name_zh", "subject_zh", "score"),
+    *("amount", "percent", "missing", "outstanding", "currency", "overdue_days", "deadline", "grace_until", "until"),
+    *(
+        "acknowledge_by",
+        "loan_id",
+        "hold_id",
+        "chain_id",
+        "forerunner",
+        "other",
+        "carried",
+        "scopes",
+        "zh",
+        "en",
+        "text",
+    ),
+    *("question", "summary"),
 )
 """Fields worth a glance in one table row, the most telling first; `--json` shows everything."""
 
@@ -206,9 +226,12 @@ def _show_json(case_id: str, steps: list[Step]) -> None:
 
 
 def _as_json(step: Step) -> dict[str, Any]:
+    from topics.titles import title_of
+
     told: dict[str, Any] = {
         "time": step.time.isoformat(),
         "type": step.type,
+        "title": title_of(step.type)._asdict(),
         "source": step.source,
         "id": step.id,
         "topic": step.topic,
@@ -251,12 +274,22 @@ def _show_table(case_id: str, steps: list[Step]) -> None:
 def _what_happened(step: Step) -> Any:
     from rich.text import Text
 
-    name = step.type.rsplit(".v", 1)[0] or "不可读 unreadable"
     again = f" ×{step.repeats + 1}" if step.repeats else ""
+    name = called(step.type) + again
     if step.dead_letter:
-        return Text(f"死信 dead letter\n{name}{again}", style="red")
+        return Text(f"死信 dead letter\n{name}", style="red")
     ours = step.source.startswith("//kouan/")
-    return Text(name + again, style="red" if step.problem else "" if ours else "cyan")
+    return Text(name, style="red" if step.problem else "" if ours else "cyan")
+
+
+def called(kind: str) -> str:
+    """What an event is called in Chinese, and its type without version beneath."""
+    from topics.titles import title_of
+
+    if not kind:
+        return "不可读 unreadable"
+    name, title = kind.rsplit(".v", 1)[0], title_of(kind).zh
+    return name if title == kind else f"{title}\n{name}"
 
 
 def summary(step: Step) -> str:
@@ -270,7 +303,7 @@ def summary(step: Step) -> str:
 
 
 def _glean(node: Any, found: dict[str, str]) -> None:
-    """The first scalar of each name, outer ones before inner ones."""
+    """The first scalar, or list of texts, of each name; outer ones before inner ones."""
     if isinstance(node, list):
         node = node[0] if node else None
     if not isinstance(node, dict):
@@ -278,6 +311,8 @@ def _glean(node: Any, found: dict[str, str]) -> None:
     for name, value in node.items():
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             found.setdefault(name, str(value))
+        elif isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            found.setdefault(name, ", ".join(value))
     for name, value in node.items():
         if name not in _WORKINGS:
             _glean(value, found)

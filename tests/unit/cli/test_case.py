@@ -6,10 +6,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from schemas.advice import AdviceRouted
+from schemas.consortium import ConsortiumShort, CooperationPartnerInvited
+from schemas.deliberation import ScreeningConferenceCalled, ScreeningReminded
+from schemas.envelope import Payload
 from schemas.loan import LoanRejectionReported, LoanRejectionReportedV1, RejectionReason
+from schemas.plan import PlanPartRecorded
 from schemas.referral import ReferralSubmitted, WithdrawalSubmitted
-from services.cli.case import Step, step_of, summary, time_line
+from schemas.referral_course import ReferralClosed
+from schemas.resemblance import ResemblanceFlagged
+from services.cli.case import Step, called, step_of, summary, time_line
 from tests.unit.cli.builders import MORNING, event, record, record_of, submitted
+from topics.titles import title_of
 
 REFERRAL = ReferralSubmitted.model_validate(submitted()["data"])
 
@@ -127,3 +137,31 @@ def test_each_version_of_an_event_is_shown_as_it_was_written() -> None:
     assert [one.body for one in shown] == [{"loan_id": "L-1", **reason}, {"loan_id": "L-1", "reasons": [reason]}]
     assert [one.type for one in shown] == ["loan.rejection_reported.v1", "loan.rejection_reported.v2"]
     assert all("not_viable" in summary(one) for one in shown)
+
+
+def test_an_event_is_called_by_its_chinese_name_with_its_type_beneath() -> None:
+    assert (
+        called("screening.conference_called.v1")
+        == f"{title_of('screening.conference_called.v1').zh}\nscreening.conference_called"
+    )
+    assert called("nobody.knows.v1") == "nobody.knows"
+    assert called("") == "不可读 unreadable"
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (ScreeningConferenceCalled, "collateral_insufficient · commerce · bank · deadline "),
+        (ScreeningReminded, "missing bank · deadline "),
+        (CooperationPartnerInvited, "frontier-guarantee · bank_guarantee · "),
+        (ConsortiumShort, "nobody_left · "),
+        (ResemblanceFlagged, "地址、融资需求与合作区相同"),
+        (ReferralClosed, "共同筛选未通过。 · Joint screening declined it."),
+        (PlanPartRecorded, "industry · version 1 · "),
+        (AdviceRouted, "exim-nmg · "),
+    ],
+)
+def test_the_summary_of_a_new_step_says_who_and_what(kind: type[Payload], told: str) -> None:
+    fields = {name: field.examples[0] for name, field in kind.model_fields.items() if field.examples}
+    found = step_of(record_of(event(kind.model_validate(fields))), dead_letters=False)
+    assert told in summary(found)
