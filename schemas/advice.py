@@ -202,6 +202,9 @@ class AdviceRouted(AdviceTerm):
     )
     topic: ReasonCode = _TOPIC
     enterprise: AskingEnterprise | None = _ENTERPRISE
+    consent: Consent | None = Field(
+        default=None, description="The enterprise's consent, as it was given", examples=[CONSENT_EXAMPLE]
+    )
 
 
 class AdviceFurtherRouted(AdviceTerm):

@@ -127,6 +127,7 @@ def route_question(advice: None, event: Event[AdviceQuestionAsked], outlook: Out
         source=event.source,
         topic=told.topic.value,
         enterprise=told.enterprise,
+        consent=told.consent if told.enterprise is not None else None,
         **_term(event, routed_to, outlook),
     )
 

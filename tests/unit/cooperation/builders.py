@@ -126,12 +126,12 @@ def _fired(deadline: Deadline) -> Event[Any]:
 def stored_and_loaded(one: Aggregate, state: Any) -> Any:
     """The state as it comes back from the database: its fields one by one, as JSON or as text."""
     fields = orjson.loads(orjson.dumps(state, option=orjson.OPT_NON_STR_KEYS))
-    return _adapter_of(one.state).validate_python(fields)
+    return _adapter_of(one.name).validate_python(fields)
 
 
 @cache
-def _adapter_of(state: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(state)
+def _adapter_of(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(aggregate(name).state)
 
 
 def kinds(outputs: Iterable[Output]) -> list[str]:

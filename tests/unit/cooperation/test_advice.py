@@ -92,10 +92,11 @@ def test_what_can_not_be_asked_is_refused(event: Event[Any], code: str) -> None:
     assert refusal(Desk("advice").tell(event)) == code
 
 
-def test_an_enterprise_that_consents_is_asked_for() -> None:
+def test_an_enterprise_that_consents_is_asked_for_with_its_consent_on_record() -> None:
     (routed,) = Desk("advice").tell(question(enterprise=ENTERPRISE, consent=CONSENT_EXAMPLE))
     assert isinstance(routed, AdviceRouted)
     assert routed.enterprise is not None
+    assert routed.consent is not None
 
 
 @pytest.mark.parametrize("source", [BRANCH, BANK_HQ])

@@ -51,7 +51,12 @@ def revision(*actions: dict[str, str], source: str = ZONE, days: float = 20) -> 
 
 def done(action: str, source: str, days: float, on: str | None = None) -> Event[Any]:
     at = after(days)
-    told = {"action_id": action, "done_on": on or at.date(), "result": "完成。", "reported_by": "clerk-1"}
+    told: dict[str, Any] = {
+        "action_id": action,
+        "done_on": on or at.date(),
+        "result": "完成。",
+        "reported_by": "clerk-1",
+    }
     return said("work_plan.action_reported.v1", source, at, **told)
 
 
@@ -174,6 +179,6 @@ def test_a_closed_plan_tells_what_was_left_undone_and_takes_nothing_more() -> No
 
 
 def test_an_id_holds_one_kind_of_thing() -> None:
-    part = {"zone": "manzhouli", "part": "industry", "version": 1, "title": "规划", "summary": "概要。"}
+    part: dict[str, Any] = {"zone": "manzhouli", "part": "industry", "version": 1, "title": "规划", "summary": "概要。"}
     event = said("plan.part_submitted.v1", ZONE, after(1), **part, submitted_by="zone-1")
     assert refusal(opened().tell(event)) == "other_kind"
