@@ -17,6 +17,7 @@ from typing import Any, Final
 import zen
 
 from schemas.faults import Fault
+from schemas.referral import ChainRole, OutboundDirection
 from schemas.values import (
     COUNTRIES,
     CooperationMode,
@@ -41,6 +42,8 @@ _CODES: Final[Mapping[str, tuple[Fact, ...]]] = {
     "currency": tuple(Currency),
     "cooperation_mode": tuple(CooperationMode),
     "country": tuple(sorted(COUNTRIES)),
+    "direction": tuple(OutboundDirection),
+    "chain_role": tuple(ChainRole),
     "size_class": tuple(SizeClass),
     "ownership": tuple(Ownership),
     "industry": tuple(Industry),

@@ -58,6 +58,8 @@ FACTS: Final[Mapping[str, Callable[[Referral], Fact]]] = {
     "term_months": lambda referral: referral.term_months,
     "cooperation_mode": lambda referral: referral.cooperation_mode.value if referral.cooperation_mode else None,
     "country": lambda referral: referral.country,
+    "direction": lambda referral: referral.direction.value if referral.direction else None,
+    "chain_role": lambda referral: referral.chain.role.value if referral.chain else None,
     "size_class": lambda referral: referral.enterprise.size_class.value if referral.enterprise else None,
     "ownership": lambda referral: referral.enterprise.ownership.value if referral.enterprise else None,
     "industry": lambda referral: referral.enterprise.industry.value if referral.enterprise else None,
