@@ -84,6 +84,7 @@ class Account:
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)
     outputs: dict[str, int] = field(default_factory=dict)
     repeated_outputs: int = 0
+    registered: int = 0
     cases: dict[str, int] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=dict)
     opinions: dict[str, int] = field(default_factory=dict)
@@ -317,6 +318,7 @@ class _Books:
                 f"已登记 {len(registered)} 件，进入筛选 {len(status)} 件",
                 f"{len(registered)} cases registered, {len(status)} in screening",
             )
+        self._account.registered = len(registered)
         self._account.cases = dict(sorted(counts.items()))
         opinions = Counter(
             f"{event.data.side}-{event.data.verdict}" for event in self._of_type("screening.opinion_recorded.v1")

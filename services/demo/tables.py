@@ -79,7 +79,6 @@ def _codes(found: Coverage) -> Table:
 
 def _states(result: Account, outcome: Outcome) -> Table:
     """Where everything stands in the end; sums that must agree stand on one line."""
-    registered = sum(line.fates.get("referral.registered.v1", 0) for line in result.lines)
     standings = outcome.standings
     table = _table("最终状态", "Where everything stands")
     table.add_column("", no_wrap=True)
@@ -88,7 +87,7 @@ def _states(result: Account, outcome: Outcome) -> Table:
     table.add_column("", no_wrap=True)
     notices, mails = result.notices, result.mails
     rows: list[tuple[str, int, Text, bool | None]] = [
-        ("案件 Cases", registered, _named(result.cases), registered == sum(result.cases.values())),
+        ("案件 Cases", result.registered, _named(result.cases), result.registered == sum(result.cases.values())),
         ("意见 Opinions", sum(result.opinions.values()), _named(result.opinions), None),
         ("贷款 Loans", sum(result.loans.values()), _named(result.loans), None),
         ("生效预警 Warnings in force", _sum(result.warnings, "cleared"), _named(result.warnings), None),
