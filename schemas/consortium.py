@@ -407,11 +407,6 @@ class CooperationPartnerInvited(Payload):
             ]
         ],
     )
-    instead_of: PartnerCode | None = Field(
-        default=None,
-        description="Partner whose place it is to take: one that declined, stayed silent or left",
-        examples=["northern-surety"],
-    )
     mode: CooperationMode = _MODE
     share_of: ShareOf = _SHARE_OF
     name: ShortText = Field(description="Name of what is to be financed", examples=["满洲里示例木业有限公司"])

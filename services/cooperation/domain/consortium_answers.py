@@ -38,7 +38,7 @@ def take_answer(state: Consortium, event: Event[ParticipationAnswered], outlook:
             referral_id=event.subject, partner=partner, code=told.code, text=told.text, declined_at=event.time
         )
         yield declined
-        yield from gather(evolve(state, declined), event.subject, event.time, outlook, instead_of=partner)
+        yield from gather(evolve(state, declined), event.subject, event.time, outlook)
         return
     taken = _taken(state, told)
     refusal = _refused_share(state, event, taken)
@@ -75,7 +75,7 @@ def let_leave(state: Consortium, event: Event[PartnerLeft], outlook: PartnerOutl
         said = say_short(after, event.subject, "partner_left", event.time)
         yield said
         after = evolve(after, said)
-    yield from gather(after, event.subject, event.time, outlook, instead_of=partner)
+    yield from gather(after, event.subject, event.time, outlook)
 
 
 def end_silence(state: Consortium, event: Event[Deadline], outlook: PartnerOutlook) -> Iterator[Output]:
@@ -86,7 +86,7 @@ def end_silence(state: Consortium, event: Event[Deadline], outlook: PartnerOutlo
         silent = CooperationPartnerSilent(referral_id=event.subject, partner=one.partner, deadline=one.deadline)
         yield silent
         now = evolve(now, silent)
-    yield from gather(now, event.subject, event.time, outlook, instead_of=late[0].partner if late else None)
+    yield from gather(now, event.subject, event.time, outlook)
 
 
 def _not_answerable(

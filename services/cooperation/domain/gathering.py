@@ -67,9 +67,7 @@ def propose(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook)
     yield from gather(evolve(state, proposed), case, at, outlook)
 
 
-def gather(
-    state: Consortium, case: str, at: datetime, outlook: PartnerOutlook, instead_of: str | None = None
-) -> Iterator[Payload]:
+def gather(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook) -> Iterator[Payload]:
     """The next step of a consortium whose mode is known: complete, consent missing, invitations, or short."""
     if not state.missing:
         yield from end(state, case, "complete", at, frozenset({Standing.OPEN}))
@@ -79,7 +77,7 @@ def gather(
         zh, en = texts.CONSENT_MISSING
         yield CooperationConsentMissing(referral_id=case, mode=mode_of(state), zh=zh, en=en, missed_at=at)
         return
-    invited = tuple(_invitations(state, case, at, outlook, instead_of))
+    invited = tuple(_invitations(state, case, at, outlook))
     yield from invited
     if not invited and not state.standing(Standing.OPEN) and state.status is not Status.SHORT:
         yield say_short(state, case, "nobody_left" if state.invitations else "no_partner", at)
@@ -147,7 +145,7 @@ def balance(amount: Decimal, facts: Facts) -> Balance:
 
 
 def _invitations(
-    state: Consortium, case: str, at: datetime, outlook: PartnerOutlook, instead_of: str | None
+    state: Consortium, case: str, at: datetime, outlook: PartnerOutlook
 ) -> Iterator[CooperationPartnerInvited]:
     """As many as may be open at once. Who was asked before is not asked again, unless the invitation was ended."""
     facts, mode = facts_of(state), mode_of(state)
@@ -156,8 +154,7 @@ def _invitations(
     free = outlook.modes.of(mode).at_once - len(state.standing(Standing.OPEN))
     left = [pair for pair in ranked if pair[0].code not in asked]
     for place, (partner, reasons) in enumerate(left[: max(0, free)], start=len(asked) + 1):
-        yield _invitation(state, case, at, outlook, partner, reasons, place, instead_of)
-        instead_of = None
+        yield _invitation(state, case, at, outlook, partner, reasons, place)
 
 
 def _invitation(
@@ -168,7 +165,6 @@ def _invitation(
     partner: PartnerEntered,
     reasons: tuple[InvitationReason, ...],
     place: int,
-    instead_of: str | None,
 ) -> CooperationPartnerInvited:
     facts = facts_of(state)
     deadline, provisional = outlook.working_days.after(at, outlook.modes.answer_working_days[facts.lane])
@@ -182,7 +178,6 @@ def _invitation(
         place=place,
         points=points_of(reasons),
         reasons=reasons,
-        instead_of=instead_of,
         mode=mode_of(state),
         share_of=share_of(state),
         name=facts.name,

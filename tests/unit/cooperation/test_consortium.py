@@ -169,7 +169,7 @@ def test_who_does_not_answer_in_time_is_not_waited_for() -> None:
     said = desk.pass_time(after(16))
     assert kinds(said) == ["partner_silent", "partner_invited"]
     (second,) = [one for one in said if isinstance(one, CooperationPartnerInvited)]
-    assert (second.partner, second.instead_of, second.place) == ("wide-fund", "near-fund", 2)
+    assert (second.partner, second.place) == ("wide-fund", 2)
     assert refusal(desk.tell(takes("near-fund", "80.00", after(17)))) == "after_deadline"
 
 
