@@ -73,13 +73,22 @@ def describe(
     more = _VALUES.get(type(payload))
     values: dict[str, object] = {
         "file": event.subject,
-        "name": same(case.name) if case is not None else (place if zone == event.subject else same(event.subject)),
+        "name": _name(event, case, zone, place),
         "zone": place,
         "urgent": case is not None and case.lane is Lane.RESUMPTION,
         "title": TITLES[template],
         **(more(payload) if more else {}),
     }
     return Description(values, facts_from([*_lines_of_file(event, case, place), *_FACTS[type(payload)](payload)]))
+
+
+def _name(event: Event[Any], case: CaseFacts | None, zone: str | None, place: Pair) -> Pair:
+    """What the subject line calls it: the case's name, else the zone with the id, else the id alone."""
+    if case is not None:
+        return same(case.name)
+    if zone is None:
+        return same(event.subject)
+    return place if zone == event.subject else Pair(f"{place.zh} {event.subject}", f"{place.en} {event.subject}")
 
 
 def _lines_of_file(event: Event[Any], case: CaseFacts | None, place: Pair) -> Facts:

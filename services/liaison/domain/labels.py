@@ -26,7 +26,9 @@ from schemas.values import (
     KeyArea,
     Lane,
     Money,
+    Ownership,
     Side,
+    SizeClass,
     SubjectKind,
 )
 from services.liaison.domain.context import Pair
@@ -79,13 +81,26 @@ LABELS: Final[Mapping[type[StrEnum], Mapping[str, Pair]]] = {
         Industry.WAREHOUSING: Pair("仓储业", "warehousing"),
         Industry.OTHER: Pair("其他行业", "other industry"),
     },
+    SizeClass: {
+        SizeClass.LARGE: Pair("大型", "large"),
+        SizeClass.MEDIUM: Pair("中型", "medium"),
+        SizeClass.SMALL: Pair("小型", "small"),
+        SizeClass.MICRO: Pair("微型", "micro"),
+    },
+    Ownership: {
+        Ownership.STATE: Pair("国有", "state"),
+        Ownership.COLLECTIVE: Pair("集体", "collective"),
+        Ownership.PRIVATE: Pair("民营", "private"),
+        Ownership.FOREIGN: Pair("外资", "foreign"),
+        Ownership.MIXED: Pair("混合所有", "mixed"),
+    },
     CooperationMode: {
         CooperationMode.DIRECT_LOAN: Pair("直接贷款", "direct loan"),
         CooperationMode.SYNDICATED_LOAN: Pair("银团贷款", "syndicated loan"),
         CooperationMode.SME_ON_LENDING: Pair("小微企业银行转贷款", "on-lending to micro and small firms"),
         CooperationMode.INVESTMENT_LOAN_LINKAGE: Pair("投贷联动", "investment with loan"),
-        CooperationMode.BANK_INSURANCE: Pair("银保合作", "bank and insurer"),
-        CooperationMode.BANK_GUARANTEE: Pair("银担合作", "bank and guarantor"),
+        CooperationMode.BANK_INSURANCE: Pair("银保合作", "loan with insurance"),
+        CooperationMode.BANK_GUARANTEE: Pair("银担合作", "loan with guarantee"),
     },
     ShareOf: {
         ShareOf.LOAN: Pair("贷款金额", "what is lent"),
@@ -244,6 +259,12 @@ _MONTHS: Final = (
 def label(code: StrEnum) -> Pair:
     """The words for a code."""
     return LABELS[type(code)][code]
+
+
+def label_of(codes: type[StrEnum], code: str) -> Pair:
+    """The words for a code that travels as text; the code itself where it is none of these."""
+    known = next((one for one in codes if one == code), None)
+    return label(known) if known is not None else Pair(code, code)
 
 
 def listed(pairs: Iterable[Pair]) -> Pair:

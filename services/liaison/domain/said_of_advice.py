@@ -14,13 +14,12 @@ from schemas.advice import (
     AdviceTerm,
     AdviceTopic,
 )
-from services.liaison.domain.context import Pair
-from services.liaison.domain.labels import label, written_deadline, written_moment
+from services.liaison.domain.labels import label_of, written_deadline, written_moment
 from services.liaison.domain.lines import SHOWN, Facts, FactsOf, ValuesOf, same
 
 
 def _routed(payload: AdviceRouted) -> Facts:
-    yield "咨询类别", "Topic", _topic(payload.topic)
+    yield "咨询类别", "Topic", label_of(AdviceTopic, payload.topic)
     if payload.enterprise is not None:
         yield "企业", "Enterprise", same(payload.enterprise.name)
     yield from _asked(payload)
@@ -50,11 +49,6 @@ def _answered(payload: AdviceAnswered) -> Facts:
     for document in payload.documents[:SHOWN]:
         yield "文件", "Document", same(document.uri)
     yield "可继续提问至", "Further questions until", written_moment(payload.closes_at)
-
-
-def _topic(code: str) -> Pair:
-    known = next((topic for topic in AdviceTopic if topic == code), None)
-    return label(known) if known is not None else same(code)
 
 
 FACTS: Final[FactsOf] = {

@@ -13,7 +13,7 @@ from schemas.deliberation import (
     ScreeningPrecedentWeighed,
     ScreeningReminded,
 )
-from schemas.opinion import OpinionReason
+from schemas.opinion import OPINION_CODES, OpinionReason
 from schemas.values import Side
 from services.liaison.domain.context import Pair
 from services.liaison.domain.labels import label, listed, written_deadline, written_moment
@@ -22,7 +22,8 @@ from services.liaison.domain.lines import SHOWN, Facts, FactsOf, ValuesOf, same
 
 def _reasons(reasons: tuple[OpinionReason, ...]) -> Facts:
     for reason in reasons[:SHOWN]:
-        yield "理由", "Reason", same(f"{reason.code}: {reason.text}")
+        meaning = OPINION_CODES[reason.code]
+        yield "理由", "Reason", Pair(f"{meaning.zh}（{reason.text}）", f"{meaning.en} ({reason.text})")
 
 
 def _drafted(payload: ScreeningOpinionDrafted) -> Facts:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
 
 from schemas.bulletin import BulletinMatched
 from schemas.cooperation import CooperationRefused
 from schemas.matchmaking import MatchTakenUp, WishMatched
 from schemas.plan import PlanItem, PlanLateMarked, PlanPartFact, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
+from schemas.values import FinancingNeed, Industry, KeyArea, Ownership, SizeClass
 from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.liaison.domain.context import Pair
-from services.liaison.domain.labels import label, listed, written_day
+from services.liaison.domain.labels import label, label_of, listed, written_day
 from services.liaison.domain.lines import SHOWN, Facts, FactsOf, ValuesOf, refused, same
 
 _ACTIONS_SHOWN: Final = 20
+_LOOKED_AT: Final[Mapping[str, tuple[tuple[str, str], type[StrEnum] | None]]] = {
+    "industry": (("行业", "industry"), Industry),
+    "size_class": (("规模", "size"), SizeClass),
+    "ownership": (("所有制", "owner"), Ownership),
+    "province": (("省份", "province"), None),
+    "zone": (("合作区", "zone"), None),
+    "need": (("融资需求", "financing need"), FinancingNeed),
+    "key_area": (("重点领域", "key area"), KeyArea),
+    "for_all": (("适用范围", "whom it fits"), None),
+}
+"""What a bulletin looks at, what that is called, and which codes its values are."""
 
 
 def _part(payload: PlanPartFact) -> Facts:
@@ -86,10 +100,12 @@ def _taken_up(payload: MatchTakenUp) -> Facts:
 def _bulletin(payload: BulletinMatched) -> Facts:
     yield "公告编号", "Bulletin", same(payload.bulletin_id)
     yield "案件编号", "Case", same(payload.referral_id)
-    yield "统一社会信用代码", "Credit code", same(payload.credit_code)
     if payload.valid_to is not None:
         yield "有效期至", "Holds until", written_day(payload.valid_to)
-    yield "适用理由", "Why it fits", same(", ".join(f"{reason.code}={reason.value}" for reason in payload.reasons))
+    for reason in payload.reasons:
+        (zh, en), codes = _LOOKED_AT.get(reason.code, ((reason.code, reason.code), None))
+        value = label_of(codes, reason.value) if codes is not None else same(reason.value)
+        yield "适用理由", "Why it fits", Pair(f"{zh}：{value.zh}", f"{en}: {value.en}")
 
 
 FACTS: Final[FactsOf] = {
