@@ -40,12 +40,17 @@ def call_conference(case: Case, referral_id: str, called_at: datetime, outlook: 
 
 
 def take_outcome(case: Case, event: Event[ConferenceOutcomeGiven], outlook: Outlook) -> Iterator[Payload]:
-    """A headquarters answers, once and in time. While the case is open the conference may be to come, so it waits."""
+    """A headquarters answers, once and in time.
+
+    While its side's opinion stands on an open case the conference may be to come, when the other side's topic has been
+    read; then the answer waits. Before that opinion there is nothing to wait for: what waits keeps back all that its
+    side says of the case later, that opinion as well.
+    """
     given, side = event.data, side_of(event.source)
     assert side is not None, "the table lets the two headquarters through alone"
     check_subject(event)
     code = objection(outlook, china_date(event.time), side, given.given_by, given.on_behalf_of)
-    if code is None and case.status is Status.OPEN:
+    if code is None and case.status is Status.OPEN and side in case.opinions:
         raise Early("no conference has been called yet")
     conference = case.conference
     if code is None and conference is None:

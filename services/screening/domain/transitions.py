@@ -97,7 +97,7 @@ ROWS: Final = (
     *_spoken(OpinionConfirmed, {ScreeningOpinionRecorded: None}, _CONFIRMED),
     *_spoken(OpinionReturned, {ScreeningOpinionReturned: None}, _RETURNED),
     *_spoken(OpinionExtensionAsked, {ScreeningExtended: None}, (*_EXTENSION, Code.CLOCK_STOPPED)),
-    Transition(ConferenceOutcomeGiven, (_S.OPEN,), HQS, {}, _PERSON, early=True),
+    Transition(ConferenceOutcomeGiven, (_S.OPEN,), HQS, {}, (*_PERSON, Code.NOT_IN_CONFERENCE), early=True),
     Transition(ConferenceOutcomeGiven, (_S.CONFERENCE,), HQS, {ScreeningConferenceOutcomeRecorded: None}, _OUTCOME),
     Transition(
         ConferenceOutcomeGiven,

@@ -105,6 +105,11 @@ def test_an_outcome_that_is_read_before_the_disagreement_waits_for_the_conferenc
     assert kinds(desk.tell(early)) == ["conference_outcome_recorded"]
 
 
+def test_an_outcome_before_its_sides_own_opinion_is_refused_since_it_would_keep_that_back() -> None:
+    desk = given(told.registered(), told.supports(COMMERCE, after(1)), told.drafted(BANK, after(2)))
+    assert refusal(desk.tell(told.outcome(EXIM, after(3)))) == "not_in_conference"
+
+
 def test_an_outcome_for_a_case_without_conference_is_refused_once_the_case_is_decided() -> None:
     desk = given(told.registered(), told.supports(COMMERCE, after(1)), told.supports(BANK, after(2)), until=after(2))
     assert refusal(desk.tell(told.outcome(MOFCOM, after(3)))) == "not_in_conference"
