@@ -14,7 +14,7 @@ from schemas.values import Side, side_of
 from services.kit.door import Early
 from services.screening.domain.case import Case, Draft, Opinion, Status
 from services.screening.domain.outlook import Outlook
-from services.screening.domain.pace import last_moment
+from services.screening.domain.pace import last_moment, last_moment_if_extended
 from services.screening.domain.persons import objection, same_hands
 from services.screening.domain.refusals import Code, refuse
 from services.screening.domain.subject import check_subject
@@ -107,12 +107,13 @@ def return_opinion(case: Case, event: Event[OpinionReturned], outlook: Outlook) 
 def is_late(case: Case, moment: datetime, outlook: Outlook) -> bool:
     """Whether an opinion of this moment is too late. While a hold stands no time runs.
 
-    Raises Early where an extension, asked for in time on the other side's topic, may not have been read yet: what is
-    later than the time that is known waits until the case is extended or ends, and has the same answer in any order.
+    Raises Early where an extension, asked for in time on the other side's topic, may not have been read yet: what it
+    would bring into time waits until the case is extended or ends, and has the same answer in any order.
     """
     if moment <= case.deadline or case.held or moment <= last_moment(case, outlook):
         return False
-    if case.status is Status.OPEN and not case.extended:
+    may_be_extended = case.status is Status.OPEN and not case.extended
+    if may_be_extended and moment <= last_moment_if_extended(case, outlook):
         raise Early("it is later than the time for opinions; whether that was extended is not known until it ends")
     return True
 

@@ -40,3 +40,10 @@ def remind_at(start: datetime, days: int, lane: Lane, outlook: Outlook) -> datet
 def last_moment(case: Case, outlook: Outlook) -> datetime:
     """The last second in which an opinion counts: the grace is part of the time, whether it was begun or not yet."""
     return case.grace_until or outlook.working_days.after(case.deadline, PACES[case.pace].grace)[0]
+
+
+def last_moment_if_extended(case: Case, outlook: Outlook) -> datetime:
+    """The last second in which an opinion would count, were the case extended."""
+    pace = PACES[case.pace]
+    extended, _ = outlook.working_days.after(case.deadline, pace.extension)
+    return outlook.working_days.after(extended, pace.grace)[0]

@@ -96,6 +96,12 @@ def test_an_opinion_after_the_grace_waits_for_the_end_and_is_refused_then() -> N
     assert refusal(desk.tell(late)) == "after_deadline"
 
 
+@pytest.mark.parametrize("until", [after(1), DEADLINE, GRACE])
+def test_an_opinion_that_no_extension_would_bring_into_time_is_refused_at_once(until: datetime) -> None:
+    desk = given(told.registered(), until=until)
+    assert refusal(desk.tell(told.supports(BANK, day(4, 27) + SECOND))) == "after_deadline"
+
+
 def test_a_case_opposed_by_one_side_while_the_other_is_silent_is_declined_at_the_end_of_the_grace() -> None:
     desk = given(told.registered(), told.opposes(BANK, after(1)))
     assert kinds(desk.pass_time(DEADLINE)) == ["reminded", "escalated"]

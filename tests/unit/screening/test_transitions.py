@@ -124,10 +124,10 @@ MATRIX: dict[str, dict[str, tuple[str, ...]]] = {
     "second opinion": {"early": ("–",), "!second_opinion": KNOWN},
     "opinion behind a draft": {"early": ("–",), "!draft_waits": (*OPEN, *OVER)},
     "opinion after the grace": {
-        "early": ("–", "open"),
+        "early": ("–",),
         "opinion_recorded": ("open, held",),
         "!second_opinion": (*CONFERENCE, *SHORTLISTED),
-        "!after_deadline": OVER,
+        "!after_deadline": ("open", *OVER),
     },
     "opinion by the other side's person": {"early": ("–",), "!wrong_party": KNOWN},
     "draft confirmed": {"early": ("–",), "opinion_recorded": OPEN, "!closed": OVER},
