@@ -44,7 +44,7 @@ class DocumentKind(StrEnum):
 
 DOCUMENT_EXAMPLE: Final[dict[str, JsonValue]] = {
     "kind": "feasibility_study",
-    "uri": "https://files.example.gov.cn/manzhouli/2020/0117.pdf",
+    "uri": "https://files.example.com/manzhouli/2020/0117.pdf",
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "media_type": "application/pdf",
     "size_bytes": 482133,
@@ -57,7 +57,7 @@ class Document(Model):
     kind: DocumentKind = Field(description="What the document is", examples=["feasibility_study"])
     uri: DocumentUri = Field(
         description="Where it lies: https or urn, without user, query or fragment",
-        examples=["https://files.example.gov.cn/manzhouli/2020/0117.pdf"],
+        examples=["https://files.example.com/manzhouli/2020/0117.pdf"],
     )
     sha256: Sha256 = Field(
         description="SHA-256 of its bytes, in lower-case hexadecimal",
