@@ -29,6 +29,7 @@ from services.kit.working_days import WorkingDays
 from services.screening.domain.case import Case, deadlines
 from services.screening.domain.chain import (
     CHAIN_RECORDS,
+    CHAIN_TABLE,
     Chain,
     become_late,
     chain_deadlines,
@@ -140,9 +141,9 @@ def build() -> Service:
                 table=ScreeningChainRow,
                 evolve=evolve_chain,
                 records=CHAIN_RECORDS,
-                routes={ScreeningChainLinkTold: follow_link},
+                routes=CHAIN_TABLE.routes({ScreeningChainLinkTold: follow_link}),
                 deadlines=chain_deadlines,
-                due=become_late,
+                due=CHAIN_TABLE.due(become_late),
             ),
         ),
         context=lambda: ScreeningContext(policies, working_days),

@@ -43,4 +43,5 @@ class ScreeningChainRow(StateRow, table=True):
 
     __tablename__ = "screening_chain"
 
+    chain_id: str
     links: list[dict[str, Any]] = json_column()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from schemas.chain import (
@@ -24,13 +25,15 @@ from schemas.chain import (
 )
 from schemas.envelope import Event, Payload
 from schemas.referral import ChainRole
-from schemas.screening import Refusal, ScreeningOpened, ScreeningScored
+from schemas.screening import Refusal, ScreeningOpened, ScreeningRefused, ScreeningScored
 from schemas.values import Lane
 from services.kit.door import Deadline, Early, Output, To
+from services.kit.transitions import CLOCK, OURS, Transition, Transitions
 from services.screening.domain.case import Case, Place, Status
 from services.screening.domain.evolving import evolve
 from services.screening.domain.outlook import Outlook
 from services.screening.domain.pace import PACES
+from services.screening.domain.refusals import Code, refuse
 
 BLOCKED: Final = frozenset({LinkStanding.LATE, LinkStanding.HELD, LinkStanding.DECLINED, LinkStanding.EXPIRED})
 _OPEN: Final = frozenset({LinkStanding.WAITING, LinkStanding.LATE, LinkStanding.HELD})
@@ -43,7 +46,17 @@ _STANDING: Final[Mapping[Status, LinkStanding]] = {
 }
 """What a case's status means to its chain; every other is one of waiting."""
 
+LATE: Final = "late"
+"""Name of the deadlines of a chain, with the id of the link behind it."""
+
 CHAIN_RECORDS: Final[tuple[type[Payload], ...]] = (ScreeningChainLinkRecorded,)
+
+
+class ChainStatus(StrEnum):
+    """Whether a key link keeps the others waiting."""
+
+    FREE = "free"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +80,18 @@ class Link:
 class Chain:
     """A supply chain: its members in the order of their ids. Who left is not among them."""
 
+    chain_id: str
     links: tuple[Link, ...]
 
     @property
     def blocked_by(self) -> tuple[Link, ...]:
         """The key links for which the others wait."""
         return tuple(link for link in self.links if link.blocks)
+
+    @property
+    def status(self) -> ChainStatus:
+        """Whether anything blocks it."""
+        return ChainStatus.BLOCKED if self.blocked_by else ChainStatus.FREE
 
     def link(self, referral_id: str) -> Link | None:
         """The member of that case."""
@@ -94,14 +113,38 @@ def evolve_chain(chain: Chain | None, recorded: ScreeningChainLinkRecorded) -> C
                 recorded.late_from,
             )
         )
-    return Chain(tuple(sorted(links, key=lambda link: link.referral_id)))
+    return Chain(recorded.chain_id, tuple(sorted(links, key=lambda link: link.referral_id)))
+
+
+CHAIN_TABLE: Final = Transitions(
+    "chain",
+    (
+        Transition(
+            ScreeningChainLinkTold,
+            (None, *ChainStatus),
+            OURS,
+            {ScreeningChainLinkRecorded: (*ChainStatus,), ScreeningChainStateTold: None},
+        ),
+        Transition(
+            LATE,
+            (*ChainStatus,),
+            CLOCK,
+            {ScreeningChainLinkRecorded: ChainStatus.BLOCKED, ScreeningChainStateTold: None},
+        ),
+    ),
+    status=lambda chain: chain.status,
+    evolve=evolve_chain,
+    records=CHAIN_RECORDS,
+    refused=ScreeningRefused,
+    refuse=lambda event, chain, wrong: refuse(event, Code.WRONG_PARTY),
+)
 
 
 def chain_deadlines(chain: Chain | None) -> Iterator[Deadline]:
     """Each key link that waits will be late some day."""
     for link in chain.links if chain else ():
         if link.late_from is not None:
-            yield Deadline(f"late:{link.referral_id}", link.late_from)
+            yield Deadline(f"{LATE}:{link.referral_id}", link.late_from)
 
 
 # --- decisions of a chain ---------------------------------------------------------------------------------------------
@@ -134,12 +177,11 @@ def follow_link(chain: Chain | None, event: Event[ScreeningChainLinkTold], outlo
 def become_late(chain: Chain, event: Event[Deadline], outlook: Outlook) -> Iterator[Output]:
     """A key link has been waiting for too long."""
     link = chain.link(event.data.name.partition(":")[2])
-    if link is None or link.late_from is None:
-        return
+    assert link is not None, "a deadline ends with the link that asked for it"
     yield from _record(
         chain,
         ScreeningChainLinkRecorded(
-            chain_id=event.subject.partition(":")[2],
+            chain_id=chain.chain_id,
             referral_id=link.referral_id,
             role=link.role,
             key_link=link.key_link,
@@ -151,7 +193,7 @@ def become_late(chain: Chain, event: Event[Deadline], outlook: Outlook) -> Itera
 
 def _record(chain: Chain | None, recorded: ScreeningChainLinkRecorded) -> Iterator[Output]:
     """Note it, and tell the open members when that blocks the chain or frees it; who joins or leaves is told alone."""
-    before, after = chain or Chain(()), evolve_chain(chain, recorded)
+    before, after = chain or Chain(recorded.chain_id, ()), evolve_chain(chain, recorded)
     yield recorded
     blocked_by = tuple(BlockedLink(referral_id=link.referral_id, standing=link.standing) for link in after.blocked_by)
     if bool(before.blocked_by) != bool(blocked_by):

@@ -19,6 +19,7 @@ def upgrade() -> None:
         "screening_chain",
         sa.Column("key", sa.String(), primary_key=True),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("chain_id", sa.String(), nullable=False),
         sa.Column("links", Json, nullable=False),
     )
     op.add_column("screening_case", sa.Column("chain", Json, nullable=True))
