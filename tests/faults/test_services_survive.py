@@ -1,4 +1,4 @@
-"""All five services are killed and paused in the middle of thousands of cases, and what they leave does not tell.
+"""All deciding services are killed and paused in the middle of thousands of cases, and what they leave does not tell.
 
 One run is left in peace; what it comes to is held against what the scenario says must come of it. Every other run is
 held against that one: event for event, mail for mail, row for row. `KOUAN_TEST_REFERRALS` gives the scenario's size:
@@ -23,9 +23,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.judging import Said, said, skipped
 from tests.support.outcome import DEAD_LETTERS, Outcome, differences, read_outcome
 from tests.support.postgres import fresh_database
-from tests.support.scenario import PLACES, Expected, Scenario, build_scenario
+from tests.support.scenario import PLACES, Scenario, build_scenario
 from tests.support.system import ALL_SERVICES, System, running_system, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
@@ -136,9 +137,10 @@ def kill_each_in_turn(system: System, undisturbed: Run, shares: tuple[float, ...
 # What the undisturbed run comes to
 
 
-def mistakes(expected: Expected, outcome: Outcome) -> list[str]:
+def mistakes(scenario: Scenario, outcome: Outcome) -> list[str]:
     """In what an outcome is not what the scenario asks for; nothing but the scenario is needed to tell."""
-    found = list(outcome.faults)
+    expected = scenario.expected
+    found = [*outcome.faults, *skipped(inputs_of(scenario), outputs_of(outcome))]
     screening = outcome.states["screening_case"]
     loans = {key: row["status"] for key, row in outcome.states["loan_desk_case"].items() if row["status"]}
     letters = [letter for topic in DEAD_LETTERS for letter in outcome.events.get(topic, {}).values()]
@@ -146,7 +148,7 @@ def mistakes(expected: Expected, outcome: Outcome) -> list[str]:
         json.loads(one.value or b"")["code"]
         for topic in ("screening.events", "loan.events")
         for one in outcome.events.get(topic, {}).values()
-        if one.kind.endswith(".refused.v1")
+        if one.kind.partition(".refused.")[1]
     ]
     for what, came, asked in (
         ("intake", statuses(outcome.states["referral_intake_case"]), expected.intake),
@@ -163,6 +165,21 @@ def mistakes(expected: Expected, outcome: Outcome) -> list[str]:
             if came.get(key) != asked.get(key)
         ]
     return found
+
+
+def inputs_of(scenario: Scenario) -> Iterator[Said]:
+    """What was said of the cases, as far as anybody can read it."""
+    for one in scenario.inputs:
+        kind = dict(one.headers).get("ce_type", b"").decode()
+        if kind.startswith("referral."):
+            yield said(one.key, kind, one.value)
+
+
+def outputs_of(outcome: Outcome) -> Iterator[Said]:
+    """What the services made of the cases."""
+    for topic in ("referral.events", "screening.events", "loan.events", "cooperation.events"):
+        for one in outcome.events.get(topic, {}).values():
+            yield said(one.key, one.kind, one.value)
 
 
 def statuses(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -182,14 +199,15 @@ def exposures(outcome: Outcome) -> dict[tuple[str, str], Decimal]:
 
 
 def test_the_undisturbed_run_comes_to_what_the_scenario_says(scenario: Scenario, undisturbed: Run) -> None:
-    found = mistakes(scenario.expected, undisturbed.outcome)
+    found = mistakes(scenario, undisturbed.outcome)
     assert not found, "\n".join(found[:40])
 
 
 def test_each_notice_of_the_undisturbed_run_is_one_mail(undisturbed: Run) -> None:
     events = undisturbed.outcome.events["liaison.events"].values()
     kinds = Counter(one.kind for one in events)
-    assert kinds["notice.queued.v1"] == kinds["notice.delivered.v1"] == len(undisturbed.outcome.mails)
+    asked = kinds["notice.queued.v1"] + kinds["notice.partner_queued.v1"]
+    assert asked == kinds["notice.delivered.v1"] == len(undisturbed.outcome.mails)
     assert undisturbed.outcome.mails_repeated == 0
 
 
@@ -290,7 +308,7 @@ def run_on(kit: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
             system.settle(60 if kit == "sound" else 20)
         except AssertionError as unsettled:
             found.append(str(unsettled))
-        return found + mistakes(scenario.expected, outcome_of(system))
+        return found + mistakes(scenario, outcome_of(system))
 
 
 @pytest.mark.parametrize("fault", ["none", "kill-after-positions:4"])

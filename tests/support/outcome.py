@@ -30,15 +30,19 @@ OUTPUTS = (
     "risk.events",
     "risk.holds",
     "risk.exposures",
+    "cooperation.events",
+    "cooperation.plans",
+    "cooperation.enterprises",
+    "screening.precedents",
+    "screening.chains",
+    "screening.chain-states",
     "liaison.events",
 )
 INPUTS = (
     "commerce.referrals", "bank.referrals", "commerce.opinions", "bank.opinions", "bank.loans",
+    "commerce.plans", "bank.plans", "commerce.advice", "bank.advice", "partner.answers",
     "commerce.indicators", "bank.indicators", "commerce.actions", "bank.actions",
 )  # fmt: skip
-DEAD_LETTERS = tuple(
-    f"{service}.dead-letters" for service in ("referral_intake", "screening", "loan_desk", "risk_monitor", "liaison")
-)
 
 MAY_DIFFER = {"notice.delivered.v1": ("attempts", "answer"), "notice.failed.v1": ("attempts", "answer")}
 """Fields that tell of the attempts and not of the case: a mail that was sent again took one more, and the mail server
@@ -46,11 +50,18 @@ numbers what it accepts."""
 
 STATES = {
     "referral_intake": ("referral_intake_case",),
-    "screening": ("screening_case",),
+    "screening": ("screening_case", "screening_chain"),
+    "cooperation": (
+        "cooperation_consortium",
+        "cooperation_enterprise",
+        "cooperation_plan",
+        "cooperation_advice",
+    ),
     "loan_desk": ("loan_desk_case",),
     "risk_monitor": ("risk_monitor_case", "risk_monitor_subject"),
     "liaison": ("liaison_file",),
 }
+DEAD_LETTERS = tuple(f"{service}.dead-letters" for service in STATES)
 UNORDERED = {("risk_monitor_subject", "undecided")}
 """Lists whose order is that of arrival from different cases."""
 

@@ -1,10 +1,11 @@
 """A scenario for the tests that kill, pause and break: many cases whose outcome no order between topics can change.
 
 What makes it so: amounts far below every limit; a decision only where both opinions come; loan reports only for cases
-that get shortlisted; amendments and withdrawals only where no decision can cross them; duplicates only behind their
-originals in one partition; and times shortly before the session, so that nothing falls due but the decisions. Inputs of
-one key on one topic keep their order, everything else is shuffled: opinions come before their referrals, loan reports
-before their opinions, one in fifty comes twice.
+that get shortlisted; amendments and withdrawals only where no decision can cross them, and consent taken back likewise;
+consent for partners before the referral, so that it can't cross the shortlist; duplicates only behind their originals
+in one partition; and times shortly before the session, so that nothing falls due but the decisions. Inputs of one key
+on one topic keep their order, everything else is shuffled: opinions come before their referrals, headquarters answer
+before the conference is called, loan reports come before the opinions, one in fifty comes twice.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID, uuid5
 
 import orjson
@@ -24,25 +25,12 @@ from kafka.partitioner import murmur2
 
 from schemas.values import credit_check_character
 from services.client.rows import check_rows, read_rows
+from tests.support.cases import CONSENT, WRITERS, Case, Place
 from topics.definition import load_catalogue
 
 DIRECTORY = Path(__file__).parents[2] / "deploy" / "reference" / "directory.jsonl"
 PARTITIONS = 4
-CONSENT: Mapping[str, Any] = {
-    "scopes": ["commerce", "bank"],
-    "given_by": "legal_representative",
-    "given_on": "2020-03-20",
-    "evidence": "SQ-0",
-}
 _NAMESPACE = UUID("6f3b8a52-6a0e-4d55-9a6c-3b1f0c7d2e41")
-
-
-class Place(NamedTuple):
-    """A zone with its province and a branch that serves it."""
-
-    zone: str
-    province: str
-    branch: str
 
 
 PLACES = (
@@ -68,9 +56,15 @@ PLACES = (
 )
 
 PATHS: Mapping[str, int] = {
-    "shortlisted": 15,
+    "shortlisted": 12,
     "second_opinion": 3,
-    "declined": 10,
+    "sent_back": 1,
+    "declined": 6,
+    "conference_agreed": 2,
+    "conference_differed": 1,
+    "consent_later": 1,
+    "consent_missing": 1,
+    "consent_revoked": 1,
     "stopped": 3,
     "one_opinion": 4,
     "amended": 3,
@@ -133,7 +127,7 @@ class Scenario:
 def build_scenario(referrals: int, base: datetime | None = None) -> Scenario:
     """A scenario of so many referrals whose first event happened at `base` (default: four hours ago)."""
     base = base or datetime.now(UTC).replace(microsecond=0) - timedelta(hours=4)
-    writer = _Writer(base)
+    writer = Writer(base)
     for number, path in enumerate(_paths(referrals)):
         writer.write(number, path)
     writer.write_figures()
@@ -170,7 +164,7 @@ def _ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-class _Writer:
+class Writer:
     """Writes inputs case by case, and beside them what is to come of each."""
 
     def __init__(self, base: datetime) -> None:
@@ -192,13 +186,13 @@ class _Writer:
         topic = "bank.referrals" if bank else "commerce.referrals"
         id = f"{place.branch.removeprefix('exim-').upper()}-{self.base:%Y}-{number:06d}"
         body = self._referral(number, place, path)
-        case = _Case(self, number, id, place, topic, source, body)
+        case = Case(self, number, id, place, topic, source, body)
         if path == "duplicate":
             self._write_duplicate(case)
         else:
-            _WRITERS[path](case)
+            WRITERS[path](case)
 
-    def _write_duplicate(self, case: _Case) -> None:
+    def _write_duplicate(self, case: Case) -> None:
         """The same enterprise, need and zone again, behind the first in the same partition of the same topic."""
         for partition in range(PARTITIONS):
             originals = self._originals.get((case.topic, partition))
@@ -219,9 +213,9 @@ class _Writer:
             )
             self.expected.intake[id] = "duplicate"
             return
-        _WRITERS["shortlisted"](case)
+        WRITERS["shortlisted"](case)
 
-    def original(self, case: _Case, rank: float) -> None:
+    def original(self, case: Case, rank: float) -> None:
         """Remember a case that others may be duplicates of."""
         place = (case.topic, partition_for(case.id.encode()))
         self._originals.setdefault(place, []).append((rank, case.body, case.source))
@@ -340,239 +334,3 @@ class _Writer:
     def jitter(self, low: float, high: float) -> float:
         """A shift in the order of publication."""
         return self._random.uniform(low, high)
-
-
-class _Case:
-    """What its publishers say about one referral."""
-
-    def __init__(
-        self, writer: _Writer, number: int, id: str, place: Place, topic: str, source: str, body: dict[str, Any]
-    ) -> None:
-        self.writer = writer
-        self.expected = writer.expected
-        self.number = number
-        self.id = id
-        self.place = place
-        self.topic = topic
-        self.source = source
-        self.body = body
-        self.loan_id = f"LOAN-{id}"
-        self._loan_rank = number + writer.jitter(-50, 300)
-        self._loan_minute = 10.0
-
-    def at(self, minutes: float) -> datetime:
-        """So long after the referral was submitted; no time of day is a whole second."""
-        return self.base_time + timedelta(minutes=minutes)
-
-    @property
-    def base_time(self) -> datetime:
-        return self.writer.base + timedelta(milliseconds=400 * self.number + 137)
-
-    def submit(self, status: str) -> None:
-        rank = float(self.number)
-        body = {"referral": self.body, "consent": {**CONSENT, "evidence": f"SQ-{self.number}"}}
-        self.writer.send(self.topic, self.source, "referral.submitted.v1", self.id, body, self.at(0), rank)
-        self.expected.intake[self.id] = status
-        if self.number % 10 == 0 and status == "registered":
-            wider = {"scopes": ["partner"], "given_on": "2020-04-01", "evidence": f"SQ-{self.number}-2"}
-            self.writer.send(
-                self.topic, self.source, "referral.consent_given.v1", self.id, wider, self.at(0.5), rank + 20
-            )
-
-    def give_opinion(
-        self, side: str, verdict: str = "support", minutes: float = 2.0, rank: float | None = None
-    ) -> None:
-        """An opinion that the side's own system had checked; every sixth is a draft until another person confirms."""
-        source = f"//bank/{self.place.branch}" if side == "bank" else f"//commerce/{self.place.province}"
-        topic, checker = f"{side}.opinions", f"checker-{side}"
-        draft = rank is None and self.number % 6 == 0
-        body: dict[str, Any] = {"referral_id": self.id, "verdict": verdict, "given_by": f"screener-{side}"}
-        if not draft:
-            body["checked_by"] = checker
-        if verdict == "oppose":
-            body["reasons"] = [{"code": "collateral_insufficient", "text": "抵押不足。"}]
-        rank = self.number + self.writer.jitter(-150, 200) if rank is None else rank
-        misplaced = side == "bank" and self.number % 100 == 7
-        id = self.writer.send(
-            topic, source, "opinion.given.v1", self.id, body, self.at(minutes), rank, misplaced=misplaced
-        )
-        if draft:
-            body = {"referral_id": self.id, "opinion_id": id, "confirmed_by": checker}
-            self.writer.send(topic, source, "opinion.confirmed.v1", self.id, body, self.at(minutes + 0.5), rank + 10)
-
-    def shortlist(self) -> None:
-        self.submit("registered")
-        self.give_opinion("commerce", minutes=2.0)
-        self.give_opinion("bank", minutes=3.0)
-        self.expected.screening[self.id] = "shortlisted"
-
-    def report(self, kind: str, **body: Any) -> None:
-        self._loan_rank += self.writer.jitter(1, 60)
-        self._loan_minute += 5
-        self.writer.send(
-            "bank.loans", f"//bank/{self.place.branch}", f"loan.{kind}_reported.v1", self.id,
-            {"loan_id": self.loan_id, **body}, self.at(self._loan_minute), self._loan_rank,
-        )  # fmt: skip
-
-    def contract(self) -> None:
-        """Apply, approve, contract."""
-        money, term = self.body["amount"], self.body["term_months"]
-        self.report("application", amount=money, term_months=term, mode="direct_loan")
-        self.report("approval", amount=money, term_months=term)
-        self.report(
-            "contract", amount=money, term_months=term, contract_number=f"HT-{self.number}", matures_on="2099-12-31"
-        )
-
-    def disburse(self, share: str) -> None:
-        self.report("disbursement", amount={**self.body["amount"], "amount": self.part(share)})
-
-    def repay(self, share: str) -> None:
-        self.report("repayment", currency=self.currency, principal=self.part(share), interest="120.00")
-
-    def part(self, share: str) -> str:
-        """A share of the loan as decimal text."""
-        return f"{Decimal(self.body['amount']['amount']) * Decimal(share):.2f}"
-
-    @property
-    def currency(self) -> str:
-        return str(self.body["amount"]["currency"])
-
-    def owe(self, share: str, status: str) -> None:
-        """What is left of the loan in the end."""
-        self.expected.loans[self.id] = status
-        place = (self.place.zone, self.currency)
-        self.expected.exposure[place] = self.expected.exposure.get(place, Decimal(0)) + Decimal(self.part(share))
-
-
-def _shortlisted(case: _Case) -> None:
-    case.shortlist()
-    case.writer.original(case, float(case.number))
-
-
-def _second_opinion(case: _Case) -> None:
-    case.submit("registered")
-    case.give_opinion("commerce", minutes=2.0, rank=case.number + 5.0)
-    case.give_opinion("commerce", "oppose", minutes=4.0, rank=case.number + 6.0)
-    case.give_opinion("bank", minutes=3.0)
-    case.expected.screening[case.id] = "shortlisted"
-    case.expected.refusals["second_opinion"] += 1
-
-
-def _declined(case: _Case) -> None:
-    case.submit("registered")
-    case.give_opinion("commerce", minutes=2.0)
-    case.give_opinion("bank", "oppose", minutes=3.0)
-    case.expected.screening[case.id] = "declined"
-
-
-def _stopped(case: _Case) -> None:
-    case.submit("registered")
-    case.expected.screening[case.id] = "declined"
-
-
-def _one_opinion(case: _Case) -> None:
-    case.submit("registered")
-    case.give_opinion("commerce")
-    case.expected.screening[case.id] = "open"
-
-
-def _amended(case: _Case) -> None:
-    _one_opinion(case)
-    changed = {**case.body, "purpose": "用途已更改。", "term_months": 36}
-    body = {"referral": changed, "reason": "企业调整了期限。"}
-    case.writer.send(
-        case.topic, case.source, "referral.amendment_submitted.v1", case.id, body, case.at(5), case.number + 40.0
-    )
-
-
-def _withdrawn(case: _Case) -> None:
-    case.submit("withdrawn")
-    body = {"code": "financed_elsewhere", "reason": "企业已从其他银行获得贷款。"}
-    case.writer.send(
-        case.topic, case.source, "referral.withdrawal_submitted.v1", case.id, body, case.at(5), case.number + 40.0
-    )
-    case.expected.screening[case.id] = "withdrawn"
-
-
-def _rejected(case: _Case) -> None:
-    case.submit("rejected")
-
-
-def _loan_rejected(case: _Case) -> None:
-    case.shortlist()
-    money, term = case.body["amount"], case.body["term_months"]
-    case.report("application", amount=money, term_months=term, mode="direct_loan")
-    case.report("rejection", code="collateral_insufficient", text="抵押物不足。")
-    case.expected.loans[case.id] = "declined"
-
-
-def _loan_settled(case: _Case) -> None:
-    case.shortlist()
-    case.contract()
-    case.disburse("0.5")
-    case.disburse("0.5")
-    case.repay("1")
-    case.report("settlement")
-    case.owe("0", "settled")
-
-
-def _loan_running(case: _Case) -> None:
-    case.shortlist()
-    case.contract()
-    case.disburse("0.5")
-    case.repay("0.25")
-    case.owe("0.25", "repaying")
-
-
-def _loan_refused(case: _Case) -> None:
-    """More is paid out than was contracted, and the loan is settled before it is paid back."""
-    case.shortlist()
-    case.contract()
-    case.disburse("0.5")
-    case.disburse("0.75")
-    case.repay("0.25")
-    case.report("settlement")
-    case.owe("0.25", "repaying")
-    case.expected.refusals["over_contracted"] += 1
-    case.expected.refusals["outstanding_left"] += 1
-
-
-def _loan_overdue(case: _Case) -> None:
-    case.shortlist()
-    case.contract()
-    case.disburse("1")
-    case.report("overdue", days=35, currency=case.currency, principal=case.part("0.25"), interest="0.00")
-    case.owe("1", "overdue")
-
-
-def _loan_held(case: _Case) -> None:
-    """Overdue for so long that the case is held; half of them pay and are released."""
-    case.shortlist()
-    case.contract()
-    case.disburse("1")
-    case.report("overdue", days=300, currency=case.currency, principal=case.part("0.5"), interest="0.00")
-    if case.number % 2:
-        case.repay("0.5")
-        case.owe("0.5", "repaying")
-    else:
-        case.owe("1", "overdue")
-        case.expected.held.add(case.id)
-
-
-_WRITERS = {
-    "shortlisted": _shortlisted,
-    "second_opinion": _second_opinion,
-    "declined": _declined,
-    "stopped": _stopped,
-    "one_opinion": _one_opinion,
-    "amended": _amended,
-    "withdrawn": _withdrawn,
-    "faulty": _rejected,
-    "malformed": _rejected,
-    "loan_rejected": _loan_rejected,
-    "loan_settled": _loan_settled,
-    "loan_running": _loan_running,
-    "loan_refused": _loan_refused,
-    "loan_overdue": _loan_overdue,
-    "loan_held": _loan_held,
-}

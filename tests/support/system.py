@@ -1,4 +1,4 @@
-"""All five services on a broker and databases of their own, as processes that tests may kill, pause and start again."""
+"""All deciding services on a broker and databases of their own, as processes that tests kill, pause and start again."""
 
 from __future__ import annotations
 
