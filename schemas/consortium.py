@@ -43,6 +43,9 @@ from schemas.values import (
     unit,
 )
 
+SEARCHES: Final = 12
+"""At most so many times the directory is searched again for a consortium that is short, a week apart."""
+
 # --- percentages ------------------------------------------------------------------------------------------------------
 
 _PERCENT_PATTERN: Final = re.compile(r"(?:100(?:\.00?)?|[1-9]?[0-9](?:\.[0-9]{1,2})?)")
@@ -587,6 +590,25 @@ class ConsortiumShort(Payload):
     missing: Balance = _MISSING
     missing_percent: PercentOrZero = _MISSING_PERCENT
     short_at: AwareDatetime = _AT
+
+
+class ConsortiumSearched(Payload):
+    """The directory was searched again for partners of a consortium that is short; who was found is invited."""
+
+    TYPE: ClassVar[str] = "consortium.searched.v1"
+
+    referral_id: ReferralId = _REFERRAL_ID
+    round: int = Field(
+        ge=1,
+        le=SEARCHES,
+        description="Number of the search since the consortium was said to be short",
+        examples=[1],
+        json_schema_extra=unit("rounds"),
+    )
+    found: int = Field(
+        ge=0, description="Partners that were found and are invited", examples=[0], json_schema_extra=unit("partners")
+    )
+    searched_at: AwareDatetime = _AT
 
 
 class ConsortiumClosed(Payload):

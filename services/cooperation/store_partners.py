@@ -21,6 +21,8 @@ class ConsortiumRow(StateRow, table=True):
     wanted: str
     smallest: str
     invitations: list[dict[str, Any]] = json_column()
+    searches: int
+    searched_at: str | None = None
 
 
 class EnterpriseRow(StateRow, table=True):

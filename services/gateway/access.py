@@ -48,6 +48,7 @@ LEFT_OUT: Final = frozenset(
         "enterprise.noted",
         "enterprise.case_closed",
         "bulletin.round_held",
+        "consortium.searched",
         "matchmaking.round_held",
         "notice.file_opened",
         "notice.queued",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
 from schemas.consortium import (
+    SEARCHES,
     ConsortiumClosed,
     ConsortiumComplete,
+    ConsortiumSearched,
     ConsortiumShort,
     CooperationCaseNoted,
     CooperationConsentMissing,
@@ -43,6 +45,11 @@ from services.kit.door import Deadline
 
 ANSWER: Final = "answer"
 """Deadline: the first of the open invitations runs out."""
+
+SEARCH: Final = "search"
+"""Deadline: the directory is searched again, because the consortium is short."""
+
+_BETWEEN_SEARCHES: Final = timedelta(days=7)
 
 
 class Status(StrEnum):
@@ -109,7 +116,7 @@ class Consortium:
     """One case. `facts` is None while nothing but a consent is known, `mode` and `share_of` until it is shortlisted.
 
     `own` is the bank's part and `wanted` that of partners; together they are the sum of the case. Whoever takes part
-    takes `smallest` at least.
+    takes `smallest` at least. `searches` counts those since it was said to be short, `searched_at` is the last of them.
     """
 
     status: Status
@@ -121,6 +128,8 @@ class Consortium:
     wanted: Decimal = ZERO
     smallest: Decimal = ZERO
     invitations: tuple[Invitation, ...] = ()
+    searches: int = 0
+    searched_at: datetime | None = None
 
     @property
     def missing(self) -> Decimal:
@@ -137,8 +146,12 @@ class Consortium:
 
 
 def deadlines(state: Consortium | None) -> Iterator[Deadline]:
-    """The first of the open invitations to run out."""
-    waiting = () if state is None else state.standing(Standing.OPEN)
+    """The first of the open invitations to run out; while the consortium is short, the next search."""
+    if state is None:
+        return
+    if state.status is Status.SHORT and state.searched_at is not None and state.searches < SEARCHES:
+        yield Deadline(SEARCH, state.searched_at + _BETWEEN_SEARCHES)
+    waiting = state.standing(Standing.OPEN)
     if waiting:
         yield Deadline(ANSWER, min(one.deadline for one in waiting))
 
@@ -196,6 +209,14 @@ def _invited(state: Consortium, invited: CooperationPartnerInvited) -> Consortiu
     return replace(state, status=Status.GATHERING, invitations=(*others, invitation))
 
 
+def _short(state: Consortium, short: ConsortiumShort) -> Consortium:
+    return replace(state, status=Status.SHORT, searches=0, searched_at=short.short_at)
+
+
+def _searched(state: Consortium, searched: ConsortiumSearched) -> Consortium:
+    return replace(state, searches=searched.round, searched_at=searched.searched_at)
+
+
 def _joined(state: Consortium, joined: CooperationPartnerJoined) -> Consortium:
     return _standing(state, joined.share.partner, Standing.JOINED, joined.share.amount.amount)
 
@@ -227,7 +248,8 @@ _CHANGES: Final[Mapping[type[Payload], Callable[[Consortium, Any], Consortium]]]
     CooperationPartnerDeparted: lambda state, told: _standing(state, told.share.partner, Standing.LEFT),
     CooperationInvitationEnded: _stands(Standing.ENDED),
     ConsortiumComplete: _becomes(Status.COMPLETE),
-    ConsortiumShort: _becomes(Status.SHORT),
+    ConsortiumShort: _short,
+    ConsortiumSearched: _searched,
     ConsortiumClosed: _becomes(Status.CLOSED),
 }
 

@@ -16,9 +16,9 @@ from schemas.consortium import (
 )
 from schemas.cooperation import CooperationRefused
 from schemas.envelope import Event
-from services.cooperation.domain.consortium import Consortium, Invitation, Standing, Status, evolve
+from services.cooperation.domain.consortium import SEARCH, Consortium, Invitation, Standing, Status, evolve
 from services.cooperation.domain.consortium_texts import Code, refuse
-from services.cooperation.domain.gathering import PartnerOutlook, balance, facts_of, gather, say_short, share
+from services.cooperation.domain.gathering import PartnerOutlook, balance, facts_of, gather, say_short, search, share
 from services.cooperation.domain.parties import unit_of
 from services.cooperation.domain.shares import ZERO, percent_of, taken_by_percent
 from services.kit.door import Deadline, Invalid, Output
@@ -78,8 +78,11 @@ def let_leave(state: Consortium, event: Event[PartnerLeft], outlook: PartnerOutl
     yield from gather(after, event.subject, event.time, outlook)
 
 
-def end_silence(state: Consortium, event: Event[Deadline], outlook: PartnerOutlook) -> Iterator[Output]:
-    """Who did not answer in time is not waited for; the next is asked."""
+def see_to_time(state: Consortium, event: Event[Deadline], outlook: PartnerOutlook) -> Iterator[Output]:
+    """Who did not answer in time is not waited for, and the next is asked; who is short searches again."""
+    if event.data.name == SEARCH:
+        yield from search(state, event.subject, event.time, outlook)
+        return
     late = [one for one in state.standing(Standing.OPEN) if one.deadline <= event.time]
     now = state
     for one in late:

@@ -36,11 +36,7 @@ def note_case(state: Consortium | None, event: Event[ReferralRegistered], outloo
     if covered and not (state is not None and state.covers_partners):
         yield CooperationConsentNoted(referral_id=event.subject, covers_partners=True, noted_at=event.time)
     yield from _tell_enterprise(event.subject, referral, told.side)
-    if referral.zone_plan is not None:
-        referred = PlanProjectReferred(
-            referral_id=event.subject, zone=referral.zone, subject_kind=referral.subject_kind
-        )
-        yield To(referral.zone_plan, referred)
+    yield from _refer_to_plan(event.subject, referral)
 
 
 def renew_case(state: Consortium, event: Event[ReferralAmended], outlook: PartnerOutlook) -> Iterator[Output]:
@@ -64,6 +60,8 @@ def renew_case(state: Consortium, event: Event[ReferralAmended], outlook: Partne
     if was.credit_code is not None and was.credit_code != noted.credit_code:
         yield _case_ended(was.credit_code, event.subject)
     yield from _tell_enterprise(event.subject, event.data.referral, was.side)
+    if noted.plan != was.plan:
+        yield from _refer_to_plan(event.subject, event.data.referral)
 
 
 def note_consent(state: Consortium | None, event: Event[ConsentRecorded], outlook: PartnerOutlook) -> Iterator[Output]:
@@ -169,6 +167,12 @@ def _tell_enterprise(case: str, referral: Referral, side: Side) -> Iterator[To]:
 
 def _case_ended(credit_code: str, case: str) -> To:
     return To(credit_code, EnterpriseCaseEnded(credit_code=credit_code, referral_id=case))
+
+
+def _refer_to_plan(case: str, referral: Referral) -> Iterator[To]:
+    if referral.zone_plan is not None:
+        referred = PlanProjectReferred(referral_id=case, zone=referral.zone, subject_kind=referral.subject_kind)
+        yield To(referral.zone_plan, referred)
 
 
 def _tell_plan(state: Consortium | None, case: str, stage: str) -> Iterator[To]:

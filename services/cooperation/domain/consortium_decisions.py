@@ -9,6 +9,7 @@ from schemas.consent import ConsentRecorded
 from schemas.consortium import (
     ConsortiumClosed,
     ConsortiumComplete,
+    ConsortiumSearched,
     ConsortiumShort,
     CooperationCaseNoted,
     CooperationConsentMissing,
@@ -30,8 +31,8 @@ from schemas.plan import PlanProjectReferred, PlanProjectStageTold
 from schemas.referral import ReferralAmended, ReferralRegistered, ReferralWithdrawn
 from schemas.referral_course import ReferralClosed
 from schemas.screening import ScreeningShortlisted
-from services.cooperation.domain.consortium import ANSWER, RECORDS, Status, evolve
-from services.cooperation.domain.consortium_answers import end_silence, let_leave, take_answer
+from services.cooperation.domain.consortium import ANSWER, RECORDS, SEARCH, Status, evolve
+from services.cooperation.domain.consortium_answers import let_leave, see_to_time, take_answer
 from services.cooperation.domain.consortium_case import (
     NOT_REGISTERED,
     close_case,
@@ -59,8 +60,12 @@ _PROPOSED: Final[dict[type[Payload], Leads]] = {
 }
 """A mode is proposed, and what it needs is done."""
 
-_ENTERPRISE: Final[dict[type[Payload], Leads]] = {EnterpriseSeen: None, EnterpriseCaseEnded: None}
-"""A case tells its enterprise, and one that it is no longer about."""
+_COUNTED: Final[dict[type[Payload], Leads]] = {
+    EnterpriseSeen: None,
+    EnterpriseCaseEnded: None,
+    PlanProjectReferred: None,
+}
+"""A case tells its enterprise and its plan, and an enterprise that it is no longer about."""
 
 TABLE: Final = Transitions(
     "consortium",
@@ -77,12 +82,12 @@ TABLE: Final = Transitions(
             },
         ),
         Transition(ReferralRegistered, (*_UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
-        Transition(ReferralAmended, (Status.NOTED,), OURS, {CooperationCaseNoted: None, **_ENTERPRISE}, early=True),
+        Transition(ReferralAmended, (Status.NOTED,), OURS, {CooperationCaseNoted: None, **_COUNTED}, early=True),
         Transition(
             ReferralAmended,
             _UNDER_WAY,
             OURS,
-            {CooperationCaseNoted: None, CooperationInvitationEnded: None, **_PROPOSED, **_ENTERPRISE},
+            {CooperationCaseNoted: None, CooperationInvitationEnded: None, **_PROPOSED, **_COUNTED},
         ),
         Transition(ReferralAmended, (Status.CLOSED,), OURS, {}, silent=True),
         Transition(ConsentRecorded, (None, Status.NOTED), OURS, {CooperationConsentNoted: Status.NOTED}, silent=True),
@@ -154,6 +159,12 @@ TABLE: Final = Transitions(
             {CooperationPartnerDeparted: None, **_ASKED},
             (Code.NOT_TAKING_PART,),
         ),
+        Transition(
+            SEARCH,
+            (Status.SHORT,),
+            CLOCK,
+            {ConsortiumSearched: None, CooperationPartnerInvited: Status.GATHERING},
+        ),
         Transition(ANSWER, (Status.GATHERING,), CLOCK, {CooperationPartnerSilent: None, **_ASKED}),
     ),
     status=lambda state: state.status,
@@ -177,4 +188,4 @@ ROUTES: Final = TABLE.routes(
         PartnerLeft: let_leave,
     }
 )
-DUE: Final = TABLE.due(end_silence)
+DUE: Final = TABLE.due(see_to_time)

@@ -109,9 +109,9 @@ CONSENT_MISSING: Final = (
 
 _SHORT: Final[Mapping[str, tuple[str, str]]] = {
     "no_partner": (
-        "尚缺 {missing} {currency}（{percent}%）：名录中没有在本省办理该方式的机构，请补充名录或修改推荐。",
+        "尚缺 {missing} {currency}（{percent}%）：名录中没有在本省办理该方式的机构，请补充名录（每周再查）或修改推荐。",
         "{missing} {currency} ({percent} %) are missing: the directory names nobody for this mode in the province. "
-        "Enter a partner, or amend the referral towards another mode.",
+        "Enter a partner (the directory is searched again every week), or amend the referral towards another mode.",
     ),
     "nobody_left": (
         "尚缺 {missing} {currency}（{percent}%）：机构均已邀请，逾期未答者仍可答复，也可修改推荐。",

@@ -14,6 +14,7 @@ from typing import Protocol
 from schemas.consortium import (
     BankExposure,
     ConsortiumComplete,
+    ConsortiumSearched,
     ConsortiumShort,
     CooperationConsentMissing,
     CooperationInvitationEnded,
@@ -81,6 +82,13 @@ def gather(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook) 
     yield from invited
     if not invited and not state.standing(Standing.OPEN) and state.status is not Status.SHORT:
         yield say_short(state, case, "nobody_left" if state.invitations else "no_partner", at)
+
+
+def search(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook) -> Iterator[Payload]:
+    """The directory is searched again, since it may name partners by now that it did not before."""
+    invited = tuple(_invitations(state, case, at, outlook))
+    yield ConsortiumSearched(referral_id=case, round=state.searches + 1, found=len(invited), searched_at=at)
+    yield from invited
 
 
 def end(

@@ -28,6 +28,8 @@ def upgrade() -> None:
         sa.Column("wanted", sa.String(), nullable=False),
         sa.Column("smallest", sa.String(), nullable=False),
         sa.Column("invitations", Json, nullable=False),
+        sa.Column("searches", sa.Integer(), nullable=False),
+        sa.Column("searched_at", sa.String(), nullable=True),
     )
     op.create_table(
         "cooperation_enterprise",

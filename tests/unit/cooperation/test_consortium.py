@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.bulletin import EnterpriseCaseEnded, EnterpriseSeen
 from schemas.consortium import (
+    SEARCHES,
     ConsortiumComplete,
     ConsortiumShort,
     CooperationInvitationEnded,
@@ -164,6 +165,20 @@ def test_where_the_directory_names_nobody_the_case_is_short_at_once() -> None:
     assert "4000000.00 CNY" in said.en
 
 
+def test_a_case_that_is_short_finds_partners_that_are_entered_later() -> None:
+    desk = given(registered(GUARANTEE), shortlisted(), partners=())
+    assert kinds(desk.pass_time(after(16))) == ["searched"]
+    desk.outlook.directory.learn(partner("new-fund", "bank_guarantee", since="2020-04-20"))
+    assert kinds(desk.pass_time(after(23))) == ["searched", "partner_invited"]
+    assert desk.now.status is Status.GATHERING
+
+
+def test_the_directory_is_searched_again_twelve_times_at_most() -> None:
+    desk = given(registered(GUARANTEE), shortlisted(), partners=())
+    assert kinds(desk.pass_time(after(400))) == ["searched"] * SEARCHES
+    assert desk.now.status is Status.SHORT
+
+
 def test_who_does_not_answer_in_time_is_not_waited_for() -> None:
     desk = guaranteed()
     said = desk.pass_time(after(16))
@@ -179,8 +194,8 @@ def test_an_answer_after_the_deadline_is_refused_though_the_deadline_was_not_see
 
 def test_who_stayed_silent_may_still_answer_while_the_case_is_short() -> None:
     desk = guaranteed()
-    assert kinds(desk.pass_time(after(60)))[-1] == "short"
-    assert kinds(desk.tell(takes("near-fund", "80.00", after(61)))) == ["partner_joined", "complete"]
+    assert kinds(desk.pass_time(after(25)))[-1] == "short"
+    assert kinds(desk.tell(takes("near-fund", "80.00", after(26)))) == ["partner_joined", "complete"]
 
 
 def test_who_declines_makes_room_for_the_next_and_at_the_end_the_case_says_what_is_missing() -> None:
@@ -317,6 +332,12 @@ def test_another_sum_gathers_everything_afresh() -> None:
         *["partner_invited"] * 2,
     ]
     assert desk.now.missing == Decimal("30000000.00")
+
+
+def test_a_plan_that_an_amendment_names_is_told_of_the_case() -> None:
+    desk = given(registered())
+    desk.tell(amended(referral(zone_plan="MZL-PLAN-2020-01")))
+    assert [(to.key, type(to.payload)) for to in desk.told[-1:]] == [("MZL-PLAN-2020-01", PlanProjectReferred)]
 
 
 def test_an_amendment_that_touches_neither_sum_nor_mode_leaves_invitations_in_force() -> None:
