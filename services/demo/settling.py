@@ -16,7 +16,7 @@ from topics.definition import Catalogue
 QUIET_SECONDS = 6.0
 """Nothing may happen for so long before all counts as settled; workers tell their figures every five seconds."""
 
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 200.0
 
 Ends = Mapping[tuple[str, int], int]
 
