@@ -57,6 +57,14 @@ def propose(
     from services.screening.policy_files import Written
 
     content = file.read_bytes()
+    try:
+        told = content.decode()
+    except UnicodeDecodeError:
+        fail(
+            Exit.FAILED,
+            f"{file.name} 不是 UTF-8 文本，未提出。",
+            f"{file.name} is no UTF-8 text; nothing was proposed.",
+        )
     text = version_of(Written(file.name, content)).text
     faults = check_file(file).faults
     if faults or text is None:
@@ -67,7 +75,7 @@ def propose(
             f"{file.name} has the {len(faults)} faults above; nothing was proposed.",
         )
     known = _read(bootstrap_servers)
-    digest = digest_of(content.decode())
+    digest = digest_of(told)
     for one in known.standings():
         if one.version == text.version and one.digest == digest:
             out().print(f"{text.version} 已提出过，无需重复 · was proposed before: {_STANDINGS[one.standing]}")
@@ -82,7 +90,7 @@ def propose(
     payload = PolicyProposed.model_construct(
         policy_version=text.version,
         effective_from=text.effective_from,
-        text=content.decode(),
+        text=told,
         digest=digest,
         proposed_by=by,
     )

@@ -11,6 +11,7 @@ import yaml
 from schemas.envelope import Event
 from schemas.policy import PolicyConfirmed, PolicyProposed, digest_of
 from schemas.reference import CHINA_TIME
+from services.kit import metrics
 from services.screening.policy import POLICIES, load_policies
 from services.screening.policy_agreed import PolicyBook, Standing, TextStanding
 from tests.unit.screening import builders as told
@@ -205,3 +206,12 @@ def test_a_confirmation_read_in_the_middle_of_a_batch_changes_no_score_of_its_ow
     desk.context.learn(confirmed(text, at=at))
     assert desk.context.score(told.referral(), at.date()).version == before.version == "2024-07-01"
     assert desk.context.score(told.referral(), at.date() + timedelta(days=1)).version == VERSION
+
+
+def test_a_text_that_can_never_apply_is_counted_and_leaves_the_policy_as_it_was() -> None:
+    counted = metrics.REFERENCE_INVALID.labels("commerce.policies")
+    before = counted._value.get()
+    desk = Desk()
+    desk.context.learn(proposed(text_of(tilt=[{"code": "x"}])))
+    assert counted._value.get() == before + 1
+    assert desk.context.score(told.referral(), date(2031, 6, 1)).version == "2024-07-01"
