@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from schemas.directory import EntryName, PartnerKind
 from schemas.envelope import Model, Payload
-from schemas.screening import PolicyVersion, RuleOutcome
+from schemas.scoring import PolicyVersion, RuleOutcome
 from schemas.values import (
     Balance,
     CooperationMode,

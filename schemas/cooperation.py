@@ -7,7 +7,8 @@ from typing import ClassVar
 from pydantic import AwareDatetime, Field
 
 from schemas.envelope import Payload
-from schemas.screening import EventId, EventType
+from schemas.opinion import EventId
+from schemas.screening import EventType
 from schemas.values import LongText, ReasonCode, Side, ZoneCode
 
 

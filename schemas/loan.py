@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Final
 from pydantic import Field, JsonValue, StringConstraints
 
 from schemas.envelope import Model, Payload
-from schemas.screening import PolicyVersion
+from schemas.scoring import PolicyVersion
 from schemas.upcasting import upcaster
 from schemas.values import (
     REFERRAL_ID_PATTERN,

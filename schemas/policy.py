@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.envelope import Payload
-from schemas.screening import PolicyVersion
+from schemas.scoring import PolicyVersion
 from schemas.values import Day, PersonId
 
 POLICY_TEXT_LIMIT: Final = 60_000

@@ -13,30 +13,12 @@ from typing import Annotated, ClassVar, Final
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from schemas.envelope import Model, Payload
-from schemas.opinion import CASE_ID, GIVEN_BY, SUPPORT_EXAMPLE, VERDICT, OpinionReason, Verdict
-from schemas.opinion import EventId as EventId
-from schemas.opinion import Finality as Finality
-from schemas.opinion import OpinionGiven as OpinionGiven
+from schemas.opinion import CASE_ID, GIVEN_BY, SUPPORT_EXAMPLE, VERDICT, EventId, Finality, OpinionReason, Verdict
 from schemas.referral import WithdrawalCode
 from schemas.risk import WarningLevel
-from schemas.scoring import LANE, POLICY, REVISION, SCORE
-from schemas.scoring import PolicyPart as PolicyPart
-from schemas.scoring import PolicyVersion as PolicyVersion
-from schemas.scoring import RuleFailure as RuleFailure
-from schemas.scoring import RuleOutcome as RuleOutcome
-from schemas.scoring import RuleResult as RuleResult
-from schemas.scoring import ScreeningScored as ScreeningScored
+from schemas.scoring import LANE, POLICY, REVISION, SCORE, PolicyVersion
 from schemas.upcasting import upcaster
-from schemas.values import (
-    KeyArea,
-    Lane,
-    LongText,
-    PersonId,
-    ReasonCode,
-    ReferralId,
-    Side,
-    unit,
-)
+from schemas.values import KeyArea, Lane, LongText, PersonId, ReasonCode, ReferralId, Side, unit
 
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 """CloudEvents type of another event."""

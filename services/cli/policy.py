@@ -25,7 +25,7 @@ from services.cli.terminal import DEFAULT_SERVERS, BootstrapServers, Exit, fail
 if TYPE_CHECKING:
     from schemas.envelope import Event
     from schemas.referral import Referral
-    from schemas.screening import ScreeningScored
+    from schemas.scoring import ScreeningScored
     from services.screening.policy import Policies, Policy
     from services.screening.policy_simulate import Simulation
 
@@ -145,7 +145,7 @@ def explain(
 def _recorded(case_id: str, file: Path | None, servers: str) -> tuple[ScreeningScored, Referral | None]:
     """The score on record last, and the referral that was scored; ends the command where there is no score."""
     from schemas.referral import ReferralAmended, ReferralRegistered
-    from schemas.screening import ScreeningScored
+    from schemas.scoring import ScreeningScored
 
     scored: ScreeningScored | None = None
     referrals: dict[int, Referral] = {}
@@ -169,7 +169,7 @@ def _recorded(case_id: str, file: Path | None, servers: str) -> tuple[ScreeningS
 def _events_of_case(case_id: str, file: Path | None, servers: str) -> Iterator[Event[Any]]:
     from schemas.loading import load_contracts
     from schemas.referral import ReferralAmended, ReferralRegistered
-    from schemas.screening import ScreeningScored
+    from schemas.scoring import ScreeningScored
     from services.cli.case import read_steps
     from topics.definition import Catalogue, load_catalogue
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from schemas.faults import Fault
-    from schemas.screening import RuleResult, ScreeningScored
+    from schemas.scoring import RuleResult, ScreeningScored
     from services.screening.policy import Policy
     from services.screening.policy_check import Checked
     from services.screening.policy_explain import Comparison

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.consortium import Percent, PercentOrZero, ShareOf
-from schemas.screening import PolicyVersion
+from schemas.scoring import PolicyVersion
 from schemas.values import (
     Amount,
     CooperationMode,

@@ -20,7 +20,7 @@ from pydantic import Field, RootModel, StringConstraints, ValidationError
 
 from schemas.faults import Fault, faults_of
 from schemas.referral import Referral
-from schemas.screening import PolicyPart, PolicyVersion, RuleOutcome
+from schemas.scoring import PolicyPart, PolicyVersion, RuleOutcome
 from schemas.values import Day, KeyArea, LongText
 from services.screening.domain.outlook import HardStop, Scoring
 from services.screening.policy_files import FileFault, Written

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from schemas.faults import Fault
 from schemas.referral import Referral
-from schemas.screening import PolicyPart, RuleOutcome, RuleResult, ScreeningScored
+from schemas.scoring import PolicyPart, RuleOutcome, RuleResult, ScreeningScored
 from services.screening.domain.outlook import Scoring
 from services.screening.policy import Policy
 

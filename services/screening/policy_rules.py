@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.faults import Fault
 from schemas.referral import Referral
-from schemas.screening import PolicyPart, RuleFailure, RuleOutcome, RuleResult
+from schemas.scoring import PolicyPart, RuleFailure, RuleOutcome, RuleResult
 from schemas.values import FinancingNeed, KeyArea, LongText, ReasonCode, SubjectKind
 
 Fact = str | int | None

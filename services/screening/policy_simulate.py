@@ -16,7 +16,7 @@ from typing import Any, Final
 from schemas.envelope import Event, Payload
 from schemas.reference import china_date
 from schemas.referral import Referral, ReferralAmended, ReferralRegistered
-from schemas.screening import ScreeningScored
+from schemas.scoring import ScreeningScored
 from schemas.values import Industry, Lane, Ownership, SizeClass
 from services.screening.domain.outlook import Scoring
 from services.screening.policy import Policies, Policy

@@ -13,7 +13,7 @@ from typing import Final
 
 from schemas.consortium import InvitationReason, ModeRuleResult, ModeStanding, ShareOf
 from schemas.directory import PartnerEntered
-from schemas.screening import RuleOutcome
+from schemas.scoring import RuleOutcome
 from schemas.values import CooperationMode, Currency, Lane
 from services.cooperation.domain.consortium import Facts
 

@@ -25,7 +25,8 @@ from schemas.chain import (
 )
 from schemas.envelope import Event, Payload
 from schemas.referral import ChainRole
-from schemas.screening import Refusal, ScreeningOpened, ScreeningRefused, ScreeningScored
+from schemas.scoring import ScreeningScored
+from schemas.screening import Refusal, ScreeningOpened, ScreeningRefused
 from schemas.values import Lane
 from services.kit.door import Deadline, Early, Output, To
 from services.kit.transitions import CLOCK, OURS, Transition, Transitions

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.consortium import CooperationModeProposed, ModeRuleResult, ModeStanding
 from schemas.referral import Referral
-from schemas.screening import RuleOutcome
+from schemas.scoring import RuleOutcome
 from schemas.values import CooperationMode
 from services.cooperation.rulebook import MODES, RuleFileError, load_mode_rules
 from tests.unit.cooperation.partners import (

@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.reference import CHINA_TIME
-from schemas.screening import (
-    ScreeningDeclined,
-    ScreeningHeld,
-    ScreeningOpened,
-    ScreeningReleased,
-    ScreeningScored,
-    ScreeningShortlisted,
-)
+from schemas.scoring import ScreeningScored
+from schemas.screening import ScreeningDeclined, ScreeningHeld, ScreeningOpened, ScreeningReleased, ScreeningShortlisted
 from services.kit.door import Deadline, Early, Invalid
 from services.screening.domain.case import Status, deadlines
 from tests.unit.screening import builders as told

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from schemas.referral import Referral
-from schemas.screening import PolicyPart, RuleFailure, RuleOutcome, RuleResult
+from schemas.scoring import PolicyPart, RuleFailure, RuleOutcome, RuleResult
 from schemas.values import FinancingNeed, KeyArea
 from services.screening.policy import POLICIES, PolicyError, UnknownVersionError, load_policies
 from services.screening.policy_rules import Rule, RuleText, facts_of

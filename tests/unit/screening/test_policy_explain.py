@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from schemas.reference import china_date
 from schemas.referral import Referral
-from schemas.screening import RuleOutcome
+from schemas.scoring import RuleOutcome
 from services.screening.policy import load_policies
 from services.screening.policy_explain import compare, points_of, proof
 from tests.unit.screening import builders as told
