@@ -16,7 +16,7 @@ from services.liaison.domain.context import LiaisonContext, Pair
 from services.liaison.domain.labels import TITLES, label, listed, written_deadline
 from services.liaison.domain.lines import Line, facts_from, same, zone_name
 from services.liaison.domain.notices import Draft, queued, unit_name, unreachable
-from services.liaison.domain.recipients import Address, Place, Unit, headquarters, resolve
+from services.liaison.domain.recipients import Address, Place, Unit, headquarters, present, resolve
 from services.liaison.domain.state import CaseFacts, File, OpenNotice, waiting_for
 
 NO_LIAISON_PERSON: Final = "no_liaison_person"
@@ -48,7 +48,8 @@ def unnamed(draft: Draft, missing: list[Address], case: CaseFacts | None, contex
             acknowledge_by=None,
             provisional=False,
         )
-        leaders = context.directory.headquarters(side, draft.occurred_at)
+        at_headquarters = context.directory.headquarters(side, draft.occurred_at)
+        leaders = present(at_headquarters, draft.occurred_at, context.directory)
         yield from queued(up, leaders)
         if not leaders and headquarters(side) not in leaderless:
             yield unreachable(up.origin, headquarters(side))

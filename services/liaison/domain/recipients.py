@@ -83,13 +83,23 @@ def resolve(
     for unit in units:
         if unit is Unit.NAMED:
             known = filter(None, (directory.person(code, on) for code in place.named))
-            persons.update((person.code, person) for person in known)
+            persons.update((person.code, person) for person in present(known, on, directory))
         for choices in _addresses(unit, place):
             found = next(filter(None, (_persons_at(address, on, directory) for address in choices)), ())
-            persons.update((person.code, person) for person in found)
+            persons.update((person.code, person) for person in present(found, on, directory))
             if not found and choices[0] not in missing:
                 missing.append(choices[0])
     return list(persons.values()), missing
+
+
+def present(persons: Iterable[PersonEntered], on: datetime, directory: Directory) -> list[PersonEntered]:
+    """The same persons, but for each who is away that day the deputy, as far as the directory knows the deputy."""
+    return [_stand_in(person, on, directory) or person for person in persons]
+
+
+def _stand_in(person: PersonEntered, on: datetime, directory: Directory) -> PersonEntered | None:
+    away = directory.absence(person.code, on)
+    return directory.person(away.deputy, on) if away is not None else None
 
 
 def _addresses(unit: Unit, place: Place) -> list[tuple[Address, ...]]:

@@ -25,9 +25,9 @@ from schemas.deliberation import (
     ScreeningPrecedentWeighed,
     ScreeningReminded,
 )
-from schemas.directory import PersonRole
+from schemas.directory import AbsenceEntered, PersonRole
 from schemas.envelope import Payload
-from schemas.liaison import FailureCode, NoticeFileOpened, NoticeQueued
+from schemas.liaison import FailureCode, NoticeAcknowledged, NoticeFileOpened, NoticeQueued
 from schemas.loan import LoanOverdue, LoanRefused, LoanWrittenOff
 from schemas.matchmaking import MatchTakenUp, WishMatched
 from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
@@ -263,6 +263,28 @@ def test_a_warning_about_a_zone_needs_no_case_and_reaches_every_branch_of_its_pr
 def test_a_breached_limit_is_told_to_the_branch_and_both_headquarters() -> None:
     data = payload(RiskLimitBreached, subject_kind="zone", subject="manzhouli")
     assert recipients(Desk().hear(event(data, key="manzhouli"))) == ["branch-person", *HEADQUARTERS]
+
+
+@pytest.mark.parametrize(("last_day", "told"), [(date(2020, 4, 1), "deputy"), (date(2020, 3, 31), "branch-person")])
+def test_who_is_away_is_told_by_way_of_the_deputy_who_acknowledges(last_day: date, told: str) -> None:
+    away = AbsenceEntered.model_validate(
+        {
+            "code": "branch-person", "side": "bank", "deputy": "deputy", "valid_from": date(2020, 3, 1),
+            "name_zh": "出差", "name_en": "Away", "valid_to": last_day,
+        }
+    )
+    desk = Desk([*EVERYBODY, person("deputy", Side.BANK, PersonRole.BRANCH, "exim-other"), away])
+    said = desk.hear(registered())
+    assert recipients(said) == sorted([told, "zone-person"])
+    (notice,) = [one for one in notices(said) if one.person_id == told]
+    assert isinstance(desk.acknowledge(notice)[0], NoticeAcknowledged)
+
+
+def test_who_is_away_and_has_a_deputy_that_the_directory_does_not_know_is_told_all_the_same() -> None:
+    away = payload(
+        AbsenceEntered, code="branch-person", deputy="nobody", valid_from="2020-03-01", valid_to="2020-05-01"
+    )
+    assert recipients(Desk([*EVERYBODY, away]).hear(registered())) == GROUND
 
 
 def test_where_the_zone_has_named_nobody_the_department_of_its_province_is_told() -> None:
