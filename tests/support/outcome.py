@@ -44,7 +44,9 @@ INPUTS = (
     "commerce.indicators", "bank.indicators", "commerce.actions", "bank.actions",
 )  # fmt: skip
 
-MAY_DIFFER = {"notice.delivered.v1": ("attempts", "answer"), "notice.failed.v1": ("attempts", "answer")}
+MAY_DIFFER = dict.fromkeys(
+    ("notice.delivered.v1", "notice.failed.v1", "notice.partner_failed.v1"), ("attempts", "answer")
+)
 """Fields that tell of the attempts and not of the case: a mail that was sent again took one more, and the mail server
 numbers what it accepts."""
 
