@@ -34,8 +34,11 @@ class Scoring:
 
 
 def scored(scoring: Scoring, referral: Referral, referral_id: str, revision: int, at: datetime) -> ScreeningScored:
-    """The score of one revision of a referral as it goes on record; `at` is when that was registered or amended."""
-    return ScreeningScored(
+    """The score of one revision of a referral as it goes on record; `at` is when that was registered or amended.
+
+    Its parts were checked when they were read or made, and are not checked again: that takes as long as scoring.
+    """
+    return ScreeningScored.model_construct(
         referral_id=referral_id,
         revision=revision,
         lane=referral.lane,
