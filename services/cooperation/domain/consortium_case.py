@@ -23,6 +23,7 @@ from services.cooperation.domain.gathering import PartnerOutlook, end, facts_of,
 from services.kit.door import Early, Output, To
 
 NOT_REGISTERED: Final = "the referral is not registered yet"
+_OF_LOANS: Final = "loan."
 
 
 def note_case(state: Consortium | None, event: Event[ReferralRegistered], outlook: PartnerOutlook) -> Iterator[Output]:
@@ -103,9 +104,15 @@ def note_disbursement(
 def close_case(
     state: Consortium | None, event: Event[ReferralWithdrawn] | Event[ReferralClosed], outlook: PartnerOutlook
 ) -> Iterator[Output]:
-    """The case is over: invitations end, its enterprise and its plan are told."""
+    """The case is over: invitations end, its enterprise and its plan are told.
+
+    Raises Early where a loan ended it and the shortlist, which stands on another topic, has not been read yet.
+    """
     if state is None or state.status is Status.CLOSED:
         return
+    by_loan = isinstance(event.data, ReferralClosed) and event.data.by_type.startswith(_OF_LOANS)
+    if by_loan and state.status is Status.NOTED:
+        raise Early("a loan ended the case, so it was shortlisted, which has not been read yet")
     yield from end(state, event.subject, "case_closed", event.time)
     code = str(event.data.code)
     yield ConsortiumClosed(referral_id=event.subject, code=code, closed_at=event.time)

@@ -357,6 +357,16 @@ def test_the_end_of_a_case_ends_its_invitations_and_tells_its_enterprise(ending:
     assert desk.tell(closed(after(12)), shortlisted(after(12)), consent("partner", at=after(12))) == []
 
 
+def test_a_case_that_its_loan_ended_waits_for_the_shortlist_before_it_is_closed() -> None:
+    desk = Desk()
+    desk.tell(registered(large()))
+    with pytest.raises(Early, match="shortlisted"):
+        desk.tell(closed())
+    desk.tell(shortlisted(), closed())
+    assert desk.now.status is Status.CLOSED
+    assert desk.now.mode is not None
+
+
 # --- properties -------------------------------------------------------------------------------------------------------
 
 SUMS = st.decimals(Decimal("50000000.00"), Decimal("9999999999999.99"), places=2)
