@@ -73,7 +73,7 @@ def answer_is_the_tables(one: Explored, seen: Seen, kind: type[Payload], event: 
     assert parties, what
     assert Party.KOUAN in parties or any(other.by != OURS for other in rows), what
     if failure is not None:
-        assert row is not None or any(other.early for other in rows), what
+        assert row is not None or (status is None and any(other.early for other in rows)), what
         return
     if not permitted:
         assert codes_of_refusal(one, outputs) == [Wrong.PARTY], what
