@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from schemas.consortium import Percent, PercentOrZero, ShareOf
 from schemas.scoring import PolicyVersion
+from schemas.sharing import Percent, PercentOrZero, ShareOf
 from schemas.values import (
     Amount,
     CooperationMode,

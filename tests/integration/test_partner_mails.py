@@ -13,9 +13,9 @@ from kafka import KafkaProducer
 from typer.testing import CliRunner
 
 from schemas.codec import to_binary
-from schemas.consortium import CooperationPartnerInvited
 from schemas.envelope import Event
 from schemas.loading import load_contracts
+from schemas.partner import CooperationPartnerInvited
 from schemas.referral import ReferralRegistered
 from services.cli import app
 from services.cli.case import read_steps

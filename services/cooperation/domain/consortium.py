@@ -18,16 +18,18 @@ from schemas.consortium import (
     CooperationCaseNoted,
     CooperationConsentMissing,
     CooperationConsentNoted,
-    CooperationInvitationEnded,
     CooperationModeProposed,
+)
+from schemas.envelope import Payload
+from schemas.partner import (
+    CooperationInvitationEnded,
     CooperationPartnerDeclined,
     CooperationPartnerDeparted,
     CooperationPartnerInvited,
     CooperationPartnerJoined,
     CooperationPartnerSilent,
-    ShareOf,
 )
-from schemas.envelope import Payload
+from schemas.sharing import ShareOf
 from schemas.values import (
     CooperationMode,
     Currency,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from schemas.consortium import (
+from schemas.cooperation import CooperationRefused
+from schemas.envelope import Event
+from schemas.partner import (
     CooperationPartnerDeclined,
     CooperationPartnerDeparted,
     CooperationPartnerJoined,
@@ -14,8 +16,6 @@ from schemas.consortium import (
     ParticipationAnswered,
     PartnerLeft,
 )
-from schemas.cooperation import CooperationRefused
-from schemas.envelope import Event
 from services.cooperation.domain.consortium import SEARCH, Consortium, Invitation, Standing, Status, evolve
 from services.cooperation.domain.consortium_texts import Code, refuse
 from services.cooperation.domain.gathering import PartnerOutlook, balance, facts_of, gather, say_short, search, share

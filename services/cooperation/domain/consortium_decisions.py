@@ -14,8 +14,13 @@ from schemas.consortium import (
     CooperationCaseNoted,
     CooperationConsentMissing,
     CooperationConsentNoted,
-    CooperationInvitationEnded,
     CooperationModeProposed,
+)
+from schemas.cooperation import CooperationRefused
+from schemas.envelope import Payload
+from schemas.loan import LoanDisbursed
+from schemas.partner import (
+    CooperationInvitationEnded,
     CooperationPartnerDeclined,
     CooperationPartnerDeparted,
     CooperationPartnerInvited,
@@ -24,9 +29,6 @@ from schemas.consortium import (
     ParticipationAnswered,
     PartnerLeft,
 )
-from schemas.cooperation import CooperationRefused
-from schemas.envelope import Payload
-from schemas.loan import LoanDisbursed
 from schemas.plan import PlanProjectReferred, PlanProjectStageTold
 from schemas.referral import ReferralAmended, ReferralRegistered, ReferralWithdrawn
 from schemas.referral_course import ReferralClosed

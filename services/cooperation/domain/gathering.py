@@ -17,17 +17,14 @@ from schemas.consortium import (
     ConsortiumSearched,
     ConsortiumShort,
     CooperationConsentMissing,
-    CooperationInvitationEnded,
     CooperationModeProposed,
-    CooperationPartnerInvited,
     DebtorKind,
     FinalBorrower,
-    InvitationReason,
-    PartnerShare,
-    ShareOf,
 )
 from schemas.directory import PartnerEntered
 from schemas.envelope import Payload
+from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited, InvitationReason
+from schemas.sharing import PartnerShare, ShareOf
 from schemas.values import Balance, CooperationMode, Money
 from services.cooperation.domain import consortium_texts as texts
 from services.cooperation.domain.consortium import IN_FORCE, Consortium, Facts, Invitation, Standing, Status, evolve

@@ -11,9 +11,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from schemas.consortium import InvitationReason, ModeRuleResult, ModeStanding, ShareOf
+from schemas.consortium import ModeRuleResult, ModeStanding
 from schemas.directory import PartnerEntered
+from schemas.partner import InvitationReason
 from schemas.scoring import RuleOutcome
+from schemas.sharing import ShareOf
 from schemas.values import CooperationMode, Currency, Lane
 from services.cooperation.domain.consortium import Facts
 

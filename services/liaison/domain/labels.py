@@ -11,13 +11,13 @@ from typing import Final
 from schemas.advice import AdviceTopic
 from schemas.chain import LinkStanding
 from schemas.consent import ConsentScope
-from schemas.consortium import ShareOf
 from schemas.directory import PersonRole
 from schemas.opinion import ExtensionCode, Finality, Verdict
 from schemas.plan import PlanPart
 from schemas.reference import CHINA_TIME
 from schemas.referral import DuplicateRule, WithdrawalCode
 from schemas.risk import RiskSubject, WarningLevel
+from schemas.sharing import ShareOf
 from schemas.values import (
     CooperationMode,
     Currency,

@@ -15,7 +15,7 @@ from schemas.advice import (
     AdviceRouted,
 )
 from schemas.bulletin import BulletinMatched
-from schemas.consortium import CooperationConsentMissing, CooperationInvitationEnded, CooperationPartnerInvited
+from schemas.consortium import CooperationConsentMissing
 from schemas.cooperation import CooperationRefused
 from schemas.deliberation import (
     ScreeningEscalated,
@@ -27,6 +27,7 @@ from schemas.deliberation import (
 from schemas.envelope import Event, Payload
 from schemas.loan import LoanRefused
 from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited
 from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.reference import Directory
 from schemas.referral import DuplicateFound, ReferralRefused, ReferralRejected

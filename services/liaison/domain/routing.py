@@ -12,14 +12,7 @@ from typing import Final
 from schemas.advice import AdviceAnswered, AdviceEscalated, AdviceFurtherRouted, AdviceReminded, AdviceRouted
 from schemas.bulletin import BulletinMatched
 from schemas.chain import ScreeningChainRaised
-from schemas.consortium import (
-    ConsortiumComplete,
-    ConsortiumShort,
-    CooperationConsentMissing,
-    CooperationInvitationEnded,
-    CooperationModeProposed,
-    CooperationPartnerInvited,
-)
+from schemas.consortium import ConsortiumComplete, ConsortiumShort, CooperationConsentMissing, CooperationModeProposed
 from schemas.cooperation import CooperationRefused
 from schemas.deliberation import (
     ScreeningConferenceCalled,
@@ -42,6 +35,7 @@ from schemas.loan import (
     LoanWrittenOff,
 )
 from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited
 from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.referral import (
     DuplicateFound,

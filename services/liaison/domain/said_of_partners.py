@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.consortium import (
-    ConsortiumComplete,
-    ConsortiumShort,
-    CooperationConsentMissing,
-    CooperationInvitationEnded,
-    CooperationModeProposed,
-    CooperationPartnerInvited,
-    PartnerShare,
-)
+from schemas.consortium import ConsortiumComplete, ConsortiumShort, CooperationConsentMissing, CooperationModeProposed
+from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited
+from schemas.sharing import PartnerShare
 from schemas.values import Balance
 from services.liaison.domain.context import Pair
 from services.liaison.domain.labels import label, written_deadline, written_moment, written_money, written_sum

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from schemas.advice import AdviceRouted
-from schemas.consortium import ConsortiumShort, CooperationPartnerInvited
+from schemas.consortium import ConsortiumShort
 from schemas.deliberation import ScreeningConferenceCalled, ScreeningReminded
 from schemas.envelope import Payload
 from schemas.loan import LoanRejectionReported, LoanRejectionReportedV1, RejectionReason
+from schemas.partner import CooperationPartnerInvited
 from schemas.plan import PlanPartRecorded
 from schemas.referral import ReferralSubmitted, WithdrawalSubmitted
 from schemas.referral_course import ReferralClosed

@@ -11,10 +11,10 @@ import orjson
 from pydantic import TypeAdapter
 
 from schemas.consent import ConsentRecorded
-from schemas.consortium import ParticipationAnswered, PartnerLeft
 from schemas.cooperation import CooperationRefused
 from schemas.directory import PartnerEntered
 from schemas.envelope import Event, Payload
+from schemas.partner import ParticipationAnswered, PartnerLeft
 from schemas.reference import CHINA_TIME, Directory
 from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered, ReferralWithdrawn
 from schemas.referral_course import ReferralClosed

@@ -11,19 +11,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from schemas.bulletin import EnterpriseCaseEnded, EnterpriseSeen
-from schemas.consortium import (
-    SEARCHES,
-    ConsortiumComplete,
-    ConsortiumShort,
-    CooperationInvitationEnded,
-    CooperationPartnerInvited,
-    CooperationPartnerJoined,
-    DebtorKind,
-)
+from schemas.consortium import SEARCHES, ConsortiumComplete, ConsortiumShort, DebtorKind
 from schemas.cooperation import CooperationRefused
 from schemas.envelope import Event
 from schemas.json_schema import EXAMPLES
 from schemas.loan import LoanDisbursed
+from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited, CooperationPartnerJoined
 from schemas.plan import PlanProjectReferred, PlanProjectStageTold
 from services.cooperation.domain.consortium import RECORDS, Consortium, Status, evolve
 from services.cooperation.domain.shares import divide, part, percent_of

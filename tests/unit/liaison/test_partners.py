@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from schemas.consortium import CooperationInvitationEnded, CooperationPartnerInvited
 from schemas.cooperation import CooperationRefused
 from schemas.liaison import NoticeDelivered, NoticeQueued, PartnerNoticeFailed, PartnerNoticeQueued
+from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited
 from services.kit.door import Early, Refused
 from services.liaison.mail import Letter, MailSettings
 from tests.unit.liaison.builders import (

@@ -10,12 +10,7 @@ import pytest
 from schemas.advice import AdviceAnswered, AdviceEscalated, AdviceFurtherRouted, AdviceReminded, AdviceRouted
 from schemas.bulletin import BulletinMatched
 from schemas.chain import ScreeningChainRaised
-from schemas.consortium import (
-    ConsortiumComplete,
-    ConsortiumShort,
-    CooperationConsentMissing,
-    CooperationModeProposed,
-)
+from schemas.consortium import ConsortiumComplete, ConsortiumShort, CooperationConsentMissing, CooperationModeProposed
 from schemas.deliberation import (
     ScreeningConferenceCalled,
     ScreeningEscalated,
@@ -269,8 +264,13 @@ def test_a_breached_limit_is_told_to_the_branch_and_both_headquarters() -> None:
 def test_who_is_away_is_told_by_way_of_the_deputy_who_acknowledges(last_day: date, told: str) -> None:
     away = AbsenceEntered.model_validate(
         {
-            "code": "branch-person", "side": "bank", "deputy": "deputy", "valid_from": date(2020, 3, 1),
-            "name_zh": "出差", "name_en": "Away", "valid_to": last_day,
+            "code": "branch-person",
+            "side": "bank",
+            "deputy": "deputy",
+            "valid_from": date(2020, 3, 1),
+            "name_zh": "出差",
+            "name_en": "Away",
+            "valid_to": last_day,
         }
     )
     desk = Desk([*EVERYBODY, person("deputy", Side.BANK, PersonRole.BRANCH, "exim-other"), away])

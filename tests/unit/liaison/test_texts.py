@@ -10,10 +10,10 @@ from importlib.resources import files
 import pytest
 from jinja2 import UndefinedError
 
-from schemas.consortium import CooperationPartnerInvited
 from schemas.directory import PersonRole
 from schemas.liaison import NoticeQueued
 from schemas.loan import LoanDeclined
+from schemas.partner import CooperationPartnerInvited
 from schemas.referral import ReferralRegistered
 from schemas.screening import ScreeningDeclined, ScreeningReleased
 from schemas.values import Side
