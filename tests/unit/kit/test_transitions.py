@@ -179,7 +179,13 @@ def test_an_input_that_breaks_its_schema_meets_the_same_rows() -> None:
         (ASK, None, (To("d2", Told()),), "emitted door.told.v1"),
         (ASK, None, (NotNow(code="busy"),), "refused as"),
         (ASK, None, (), "silence"),
-        (Transition(Knocked, (Status.OPEN,), SIDES, {Shut: None}), OPEN, (Shut(),), "led from open to closed"),
+        (Transition(Knocked, (Status.OPEN,), SIDES, {Shut: Status.OPEN}), OPEN, (Shut(),), "led from open to closed"),
+        (
+            Transition(Knocked, (Status.OPEN,), SIDES, {Shut: None, Told: Status.OPEN}),
+            OPEN,
+            (Shut(), Told()),
+            "led from open to closed",
+        ),
         (Transition(Knocked, (Status.OPEN,), SIDES, {Told: Status.CLOSED}), OPEN, (Told(),), "led from open to open"),
     ],
 )
