@@ -80,6 +80,12 @@ class ReferralClosed(Payload):
     duplicate_of: ReferralId | None = Field(
         default=None, description="The case that a person judged it to repeat", examples=["MZL-2020-0042"]
     )
+    source: str | None = Field(
+        default=None,
+        max_length=200,
+        description="CloudEvents source of the referring party's system, which alone is told before registration",
+        examples=["//commerce/15"],
+    )
     closed_at: AwareDatetime = Field(
         description="Time of what ended it, with offset", examples=["2020-04-09T10:05:00+08:00"]
     )

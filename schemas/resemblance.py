@@ -37,6 +37,12 @@ class ResemblanceFlagged(Payload):
     resembles: tuple[Resemblance, ...] = Field(
         min_length=1, description="Which cases it resembles, and in what", examples=[[RESEMBLANCE_EXAMPLE]]
     )
+    source: str | None = Field(
+        default=None,
+        max_length=200,
+        description="CloudEvents source of the referring party's system, which alone is told before registration",
+        examples=["//commerce/15"],
+    )
     flagged_at: AwareDatetime = Field(
         description="Time of the submission or amendment, with offset", examples=["2020-04-01T09:30:00+08:00"]
     )

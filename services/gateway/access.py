@@ -17,6 +17,7 @@ one of them.
   shows that case to its sender nor makes anybody a party to it.
 - A referral that waits for the enterprise's consent is for its referrer alone, and withheld from the headquarters of a
   side that the consent does not cover yet.
+- What befalls a referral before it is registered is for its referrer alone.
 - A refusal is for whoever sent what was refused, and for the units of the case, if there is one.
 - A case that moves (an amendment names another zone, province or branch) shows its past to the new units. The old ones
   keep what they were told, are told of the move, and nothing after it.
@@ -61,6 +62,9 @@ LEFT_OUT: Final = frozenset(
 """Types, without their version, that nobody is shown."""
 
 _TO_REFERRER_ALONE: Final = frozenset({"referral.rejected", "referral.duplicate_found", "referral.consent_awaited"})
+_OF_REFERRER_AT_FIRST: Final = frozenset(
+    {"referral.consent_recorded", "referral.resemblance_flagged", "referral.closed"}
+)
 _OF_PARTNER: Final = frozenset(
     f"cooperation.{what}"
     for what in (
@@ -148,6 +152,8 @@ def audience_of(event: Event[Any], case: Case | None, directory: Directory, *, o
     if name in ("referral.refused", "cooperation.refused") and data.source is not None:
         sender = frozenset({unit_of(data.source)})
         return Audience(sender | (case.units if case is not None else frozenset()), event.subject)
+    if case is None and name in _OF_REFERRER_AT_FIRST and data.source is not None:
+        return Audience(frozenset({unit_of(data.source)}), event.subject)
     if name.partition(".")[0] in BESIDE_CASES:
         return Audience(units_beside_cases(data, directory, day), None)
     if name in _OF_PARTNER:

@@ -32,6 +32,7 @@ from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, Pla
 from schemas.reference import Directory
 from schemas.referral import DuplicateFound, ReferralRefused, ReferralRejected
 from schemas.referral_course import ConsentAwaited, ReferralClosed
+from schemas.resemblance import ResemblanceFlagged
 from schemas.risk import (
     RiskFact,
     RiskLimitBreached,
@@ -98,6 +99,18 @@ def _of_sender(event: Event[ReferralRefused | CooperationRefused], state: File |
 def _of_the_referrer(event: Event[Any], state: File | None, directory: Directory) -> Found:
     case = case_of(event, state)
     return case, place_of_case(case, case.source)
+
+
+def _of_referral(event: Event[ReferralClosed | ResemblanceFlagged], state: File | None, directory: Directory) -> Found:
+    """Intake's own events come after the registration on the same topic: without one, none has been.
+
+    Waiting for it would hold up the registration itself; and before it only the referrer may hear of the matter.
+    """
+    source = (event.data.source,) if event.data.source is not None else ()
+    if state is None or state.facts is None:
+        return None, Place(parties=source, parties_alone=True)
+    parties = (state.facts.source,) if isinstance(event.data, ReferralClosed) else ()
+    return state.facts, place_of_case(state.facts, *parties)
 
 
 def _of_partner(
@@ -200,7 +213,8 @@ _WHERE: Final[Mapping[type[Payload], Where]] = {
     DuplicateFound: _of_referrer,
     ConsentAwaited: _of_referrer,
     **dict.fromkeys((ReferralRefused, CooperationRefused), _of_sender),
-    **dict.fromkeys((ReferralClosed, CooperationConsentMissing), _of_the_referrer),
+    **dict.fromkeys((ReferralClosed, ResemblanceFlagged), _of_referral),
+    CooperationConsentMissing: _of_the_referrer,
     **dict.fromkeys((CooperationPartnerInvited, CooperationInvitationEnded), _of_partner),
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), _of_zone),
     **dict.fromkeys((MatchTakenUp, BulletinMatched), _of_zone),

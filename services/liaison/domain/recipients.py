@@ -44,7 +44,7 @@ class Address(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something happened, as far as it is known; `parties` are CloudEvents sources of those whom it concerns,
-    `partners` the codes of partners, `named` the ids of persons.
+    `partners` the codes of partners, `named` the ids of persons. `parties_alone`: nobody else may hear of it.
     """
 
     zone: str | None = None
@@ -53,6 +53,7 @@ class Place:
     parties: tuple[str, ...] = ()
     partners: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
+    parties_alone: bool = False
 
 
 def place_of_case(case: CaseFacts, *parties: str) -> Place:
@@ -81,6 +82,8 @@ def resolve(
     persons: dict[str, PersonEntered] = {}
     missing: list[Address] = []
     for unit in units:
+        if place.parties_alone and unit is not Unit.PARTY:
+            continue
         if unit is Unit.NAMED:
             known = filter(None, (directory.person(code, on) for code in place.named))
             persons.update((person.code, person) for person in present(known, on, directory))

@@ -101,7 +101,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(DuplicateFound, "referral_duplicate", (Unit.PARTY,)),
     Rule(ReferralRefused, "step_refused", (Unit.PARTY,)),
     Rule(ConsentAwaited, "consent_awaited", (Unit.PARTY,)),
-    Rule(ResemblanceFlagged, "resemblance_flagged", _GROUND, acknowledge=True),
+    Rule(ResemblanceFlagged, "resemblance_flagged", (*_GROUND, Unit.PARTY), acknowledge=True),
     Rule(ReferralClosed, "case_closed", (Unit.PARTY,)),
     Rule(ScreeningOpened, "screening_opened", _SCREENERS),
     Rule(ScreeningOpinionDrafted, "opinion_drafted", (Unit.PARTY,)),

@@ -48,7 +48,7 @@ def decide_amendment(case: Case, event: Event[AmendmentSubmitted], outlook: Outl
         directory_versions=entries_used(wanted, day, outlook.directory),
         claims=matter.claims,
     )
-    yield from matter.flagged(case.resembles, event.time)
+    yield from matter.flagged(case.resembles, case.source, event.time)
 
 
 def decide_malformed_amendment(case: Case, event: Event[Malformed], outlook: Outlook) -> Iterable[Payload]:

@@ -40,6 +40,7 @@ def decide_withdrawal(case: Case, event: Event[WithdrawalSubmitted], outlook: Ou
             en="Its side took it back before it was registered.",
             repairable=True,
             by_type=WithdrawalSubmitted.TYPE,
+            source=case.source,
             closed_at=event.time,
         )
 
@@ -52,7 +53,15 @@ def decide_end(case: Case, event: Event[Any], outlook: Outlook) -> Iterable[Payl
     code, zh, en, repairable = _ENDS[type(said)]
     if isinstance(said, ScreeningDeclined):
         repairable = said.finality is Finality.REPAIRABLE
-    yield ReferralClosed(code=code, zh=zh, en=en, repairable=repairable, by_type=type(said).TYPE, closed_at=event.time)
+    yield ReferralClosed(
+        code=code,
+        zh=zh,
+        en=en,
+        repairable=repairable,
+        by_type=type(said).TYPE,
+        source=case.source,
+        closed_at=event.time,
+    )
 
 
 def decide_judged(case: Case, event: Event[ResemblanceJudged], outlook: Outlook) -> Iterable[Payload]:
@@ -78,5 +87,6 @@ def decide_judged(case: Case, event: Event[ResemblanceJudged], outlook: Outlook)
             repairable=False,
             by_type=ResemblanceJudged.TYPE,
             duplicate_of=said.other,
+            source=case.source,
             closed_at=event.time,
         )

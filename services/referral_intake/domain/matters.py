@@ -41,10 +41,10 @@ class Matter:
     resembles: tuple[Resemblance, ...]
     claims: tuple[str, ...]
 
-    def flagged(self, known: tuple[str, ...], at: datetime) -> tuple[ResemblanceFlagged, ...]:
+    def flagged(self, known: tuple[str, ...], source: str, at: datetime) -> tuple[ResemblanceFlagged, ...]:
         """The event that tells of cases that this one resembles, if there are any that are not known yet."""
         fresh = tuple(one for one in self.resembles if one.referral_id not in known)
-        return (ResemblanceFlagged(resembles=fresh, flagged_at=at),) if fresh else ()
+        return (ResemblanceFlagged(resembles=fresh, source=source, flagged_at=at),) if fresh else ()
 
 
 def claims_wanted(scopes: tuple[Scope, ...], event: Event[Any]) -> tuple[str, ...]:

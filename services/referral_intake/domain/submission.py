@@ -61,7 +61,7 @@ def decide_submitted(case: Case | None, event: Event[ReferralSubmitted], outlook
             claims=matter.claims,
             not_classifiable=not is_classifiable(referral.enterprise),
         )
-    yield from matter.flagged(() if case is None else case.resembles, event.time)
+    yield from matter.flagged(() if case is None else case.resembles, event.source, event.time)
 
 
 def decide_malformed_submission(case: Case | None, event: Event[Malformed], outlook: Outlook) -> Iterable[Payload]:

@@ -254,6 +254,18 @@ def test_a_referral_that_waits_for_consent_is_for_its_referrer_and_hidden_from_t
     assert feed.seen(BANK_HQ) == feed.case(BANK_HQ, "R-1") == feed.seen(BRANCH) == []
 
 
+@pytest.mark.parametrize(
+    "kind", ["referral.consent_recorded.v1", "referral.resemblance_flagged.v1", "referral.closed.v1"]
+)
+def test_what_befalls_a_referral_before_it_is_registered_is_for_its_referrer(feed: Feed, kind: str) -> None:
+    body = example(kind) | {"source": "//commerce/heihe"}
+    feed.take(saying(kind, "R-1", body))
+    assert feed.seen(HEIHE) == [kind]
+    assert feed.seen(BRANCH) == feed.seen(Reader("//commerce/15")) == []
+    feed.take(registered("R-1", zone="heihe"), saying(kind, "R-1", body))
+    assert feed.seen(BRANCH) == ["referral.registered.v1", kind]
+
+
 def test_a_stream_withholds_what_a_page_withholds(feed: Feed) -> None:
     body = example("referral.consent_awaited.v1", "valid-bank") | {"side": "commerce", "source": "//commerce/heihe"}
     feed.take(saying("referral.consent_awaited.v1", "R-1", body))

@@ -185,6 +185,12 @@ def test_what_was_not_registered_is_told_to_the_party_that_referred_and_to_nobod
     assert desk.state.facts is None
 
 
+@pytest.mark.parametrize("kind", [ResemblanceFlagged, ReferralClosed])
+def test_before_a_referral_is_registered_its_referrer_alone_is_told_and_nothing_waits(kind: type[Payload]) -> None:
+    assert recipients(Desk().hear(event(payload(kind, source="//commerce/manzhouli")))) == ["zone-person"]
+    assert Desk().hear(event(payload(kind, source=None))) == []
+
+
 def test_a_refusal_of_a_former_release_which_names_no_sender_is_told_to_nobody() -> None:
     assert Desk().hear(event(payload(ReferralRefused, source=None))) == []
 
