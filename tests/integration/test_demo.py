@@ -148,7 +148,8 @@ def referral(id: str) -> tuple[bytes, list[tuple[str, bytes]]]:
     """Value and headers of a sound referral of an enterprise that no other test refers."""
     first = "91150781MA" + "".join(character for character in id.upper() if character.isdecimal()).ljust(7, "0")[-7:]
     code = first + credit_check_character(first)
-    body = {**REFERRAL_EXAMPLE, "enterprise": {**REFERRAL_EXAMPLE["enterprise"], "credit_code": code}}  # type: ignore[dict-item]
+    named = {**REFERRAL_EXAMPLE["enterprise"], "credit_code": code, "name": f"满洲里 {id} 木业"}  # type: ignore[dict-item]
+    body = {**REFERRAL_EXAMPLE, "name": named["name"], "enterprise": named}
     attributes = {
         "specversion": "1.0",
         "id": f"submitted-{id}",
