@@ -41,6 +41,9 @@ CLOCK: Final = frozenset({Party.CLOCK})
 Leads = StrEnum | tuple[StrEnum | None, ...] | None
 """The status after an output: this one; one of these (None among them: or as before); None: it stays as before."""
 
+REMEMBERED: Final = 64
+"""So many results of a fold are kept: more than one input leads to."""
+
 Decide = Callable[[Any, Event[Any], Any], Iterable[Output]]
 
 
@@ -102,7 +105,8 @@ class Transitions:
 
     name: the aggregate's, for people.
     status: of a state, as the rows name it; never called without a state.
-    evolve, records: as in the aggregate.
+    evolve, records: as in the aggregate, which best takes `evolve` back from the table: what is checked here is not
+        folded a second time there.
     refused: the type of the refusal event, which has a `code`; `refuse(event, state or None, why)` makes one.
     referrer: the side whose case a state is; needed where rows name the REFERRER.
     early: what early inputs wait for, for people.
@@ -123,7 +127,7 @@ class Transitions:
     ) -> None:
         self.name = name
         self.rows = tuple(rows)
-        self.status, self.evolve, self.records = status, evolve, frozenset(records)
+        self.status, self.evolve, self.records = status, _remembering(evolve), frozenset(records)
         self.refused, self.refuse, self.referrer, self.early = refused, refuse, referrer, early
         self._rows: dict[type[Payload] | str, dict[StrEnum | None, Transition]] = {}
         for row in self.rows:
@@ -240,6 +244,24 @@ class Transitions:
             "<br>".join(outputs) or "–",
             ", ".join(f"`{code}`" for code in row.refuses) or "–",
         )
+
+
+def _remembering(evolve: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The same fold, which knows what it made of the last payloads: each is asked for by the table, then by the kit."""
+    lately: dict[int, tuple[Any, Any, Any]] = {}
+
+    def remembered(state: Any, payload: Any) -> Any:
+        known = lately.get(id(payload))
+        if known is not None and known[0] is state and known[1] is payload:
+            return known[2]
+        if len(lately) >= REMEMBERED:
+            lately.clear()
+        after = evolve(state, payload)
+        # Kept with the result, neither can go and leave its id to another.
+        lately[id(payload)] = state, payload, after
+        return after
+
+    return remembered
 
 
 def label(on: type[Payload] | str) -> str:

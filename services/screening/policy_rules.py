@@ -47,27 +47,27 @@ _NAME: Final = re.compile(r"(?<![\w.$#])[A-Za-z_]\w*(?!\w|\s*\()")
 _WORDS: Final = frozenset({"and", "or", "not", "in", "true", "false", "null"})
 
 FACTS: Final[Mapping[str, Callable[[Referral], Fact]]] = {
-    "subject_kind": lambda referral: referral.subject_kind.value,
+    "subject_kind": lambda referral: str(referral.subject_kind),
     "zone": lambda referral: referral.zone,
     "province": lambda referral: referral.province,
-    "key_area": lambda referral: referral.key_area.value,
-    "lane": lambda referral: referral.lane.value,
-    "need": lambda referral: referral.need.value,
+    "key_area": lambda referral: str(referral.key_area),
+    "lane": lambda referral: str(referral.lane),
+    "need": lambda referral: str(referral.need),
     "amount": lambda referral: format(referral.amount.amount, "f"),
-    "currency": lambda referral: referral.amount.currency.value,
+    "currency": lambda referral: str(referral.amount.currency),
     "term_months": lambda referral: referral.term_months,
-    "cooperation_mode": lambda referral: referral.cooperation_mode.value if referral.cooperation_mode else None,
+    "cooperation_mode": lambda referral: str(referral.cooperation_mode) if referral.cooperation_mode else None,
     "country": lambda referral: referral.country,
-    "direction": lambda referral: referral.direction.value if referral.direction else None,
-    "chain_role": lambda referral: referral.chain.role.value if referral.chain else None,
-    "size_class": lambda referral: referral.enterprise.size_class.value if referral.enterprise else None,
-    "ownership": lambda referral: referral.enterprise.ownership.value if referral.enterprise else None,
-    "industry": lambda referral: referral.enterprise.industry.value if referral.enterprise else None,
+    "direction": lambda referral: str(referral.direction) if referral.direction else None,
+    "chain_role": lambda referral: str(referral.chain.role) if referral.chain else None,
+    "size_class": lambda referral: str(referral.enterprise.size_class) if referral.enterprise else None,
+    "ownership": lambda referral: str(referral.enterprise.ownership) if referral.enterprise else None,
+    "industry": lambda referral: str(referral.enterprise.industry) if referral.enterprise else None,
     "employees": lambda referral: referral.enterprise.employees if referral.enterprise else None,
     "revenue_10k_cny": lambda referral: referral.enterprise.revenue_10k_cny if referral.enterprise else None,
     "investment": lambda referral: format(referral.project.total_investment.amount, "f") if referral.project else None,
     "investment_currency": lambda referral: (
-        referral.project.total_investment.currency.value if referral.project else None
+        str(referral.project.total_investment.currency) if referral.project else None
     ),
 }
 """The inputs that rules may name, and where each stands in a referral; None where the referral leaves it open."""

@@ -33,14 +33,13 @@ from services.screening.domain.chain import (
     Chain,
     become_late,
     chain_deadlines,
-    evolve_chain,
     follow_chain,
     follow_link,
     telling_the_chain,
 )
 from services.screening.domain.conference import take_outcome
 from services.screening.domain.deadlines import extend_case, settle_due
-from services.screening.domain.evolving import RECORDS, evolve
+from services.screening.domain.evolving import RECORDS
 from services.screening.domain.holds import hold_case, release_case
 from services.screening.domain.opening import close_withdrawn, open_case, rescore_case
 from services.screening.domain.opinions import confirm_opinion, return_opinion, take_opinion
@@ -112,7 +111,7 @@ def build() -> Service:
                 keyed_by=("referral_id",),
                 state=Case,
                 table=ScreeningCaseRow,
-                evolve=evolve,
+                evolve=TRANSITIONS.evolve,
                 records=RECORDS,
                 routes=TRANSITIONS.routes(
                     {
@@ -139,7 +138,7 @@ def build() -> Service:
                 keyed_by=("chain",),
                 state=Chain,
                 table=ScreeningChainRow,
-                evolve=evolve_chain,
+                evolve=CHAIN_TABLE.evolve,
                 records=CHAIN_RECORDS,
                 routes=CHAIN_TABLE.routes({ScreeningChainLinkTold: follow_link}),
                 deadlines=chain_deadlines,
