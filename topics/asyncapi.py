@@ -38,7 +38,11 @@ _BINDING: Final = "0.5.0"
 _HEADERS: Final = "CloudEventHeaders"
 _CARRIED: Final = "original-record"
 _TIME: Final = "2020-04-01T09:30:00+08:00"
-_SYSTEMS: Final = {"//commerce/": "//commerce/15", "//bank/": "//bank/exim-nmg"}
+_SYSTEMS: Final = {
+    "//commerce/": "//commerce/15",
+    "//bank/": "//bank/exim-nmg",
+    "//partner/": "//partner/frontier-guarantee",
+}
 # Keys that follow from the payload; what else records are keyed by, the publisher chooses.
 _KEY_IN_PAYLOAD: Final = {"entry_version": "entry_key", "indicator_subject": "code"}
 

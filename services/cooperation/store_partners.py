@@ -35,3 +35,4 @@ class EnterpriseRow(StateRow, table=True):
     cases: dict[str, Any] = json_column()
     told: list[str] = json_column()
     looked_at: str | None = None
+    rounds: int

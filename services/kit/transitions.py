@@ -105,8 +105,8 @@ class Transitions:
 
     name: the aggregate's, for people.
     status: of a state, as the rows name it; never called without a state.
-    evolve, records: as in the aggregate, which best takes `evolve` back from the table: what is checked here is not
-        folded a second time there.
+    evolve, records: as in the aggregate. An aggregate that takes the table's `fold` in place of its `evolve` does not
+        do again what was done for the check.
     refused: the type of the refusal event, which has a `code`; `refuse(event, state or None, why)` makes one.
     referrer: the side whose case a state is; needed where rows name the REFERRER.
     early: what early inputs wait for, for people.
@@ -127,7 +127,8 @@ class Transitions:
     ) -> None:
         self.name = name
         self.rows = tuple(rows)
-        self.status, self.evolve, self.records = status, _remembering(evolve), frozenset(records)
+        self.status, self.evolve, self.records = status, evolve, frozenset(records)
+        self.fold = _remembering(evolve)
         self.refused, self.refuse, self.referrer, self.early = refused, refuse, referrer, early
         self._rows: dict[type[Payload] | str, dict[StrEnum | None, Transition]] = {}
         for row in self.rows:
@@ -216,7 +217,7 @@ class Transitions:
                 unfolded.append(payload)
                 if row.emits[kind] is not None:
                     for one in unfolded:
-                        state = self.evolve(state, one)
+                        state = self.fold(state, one)
                     unfolded.clear()
                     after = self.status(state)
                     if not row.allows(kind, status, after):

@@ -111,7 +111,7 @@ def build() -> Service:
                 keyed_by=("referral_id",),
                 state=Case,
                 table=ScreeningCaseRow,
-                evolve=TRANSITIONS.evolve,
+                evolve=TRANSITIONS.fold,
                 records=RECORDS,
                 routes=TRANSITIONS.routes(
                     {
@@ -138,7 +138,7 @@ def build() -> Service:
                 keyed_by=("chain",),
                 state=Chain,
                 table=ScreeningChainRow,
-                evolve=CHAIN_TABLE.evolve,
+                evolve=CHAIN_TABLE.fold,
                 records=CHAIN_RECORDS,
                 routes=CHAIN_TABLE.routes({ScreeningChainLinkTold: follow_link}),
                 deadlines=chain_deadlines,

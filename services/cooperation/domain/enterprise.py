@@ -27,6 +27,8 @@ ROUND: Final = "round"
 """Deadline: the bulletins are to be looked through again."""
 
 BETWEEN_ROUNDS: Final = timedelta(days=7)
+MOST_ROUNDS: Final = 12
+"""So many since a case was last heard of; without an end, whoever reads in years of old cases would hold them all."""
 
 
 class Status(StrEnum):
@@ -38,13 +40,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Enterprise:
-    """One enterprise. `cases` are its open ones, by id; `told` are ids of bulletins, for ever."""
+    """One enterprise. `cases` are its open ones, by id; `told` are ids of bulletins, for ever; `rounds` were held since
+    one of its cases was last registered or amended."""
 
     credit_code: str
     status: Status
     cases: Mapping[str, Profile] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     looked_at: datetime | None = None
+    rounds: int = 0
 
 
 class BulletinOutlook(Protocol):
@@ -56,8 +60,10 @@ class BulletinOutlook(Protocol):
 
 
 def deadlines(enterprise: Enterprise | None) -> Iterator[Deadline]:
-    """The next round, while a case is open."""
-    if enterprise is not None and enterprise.status is Status.FOLLOWED and enterprise.looked_at is not None:
+    """The next round, while a case is open and was heard of not too long ago."""
+    if enterprise is None or enterprise.status is not Status.FOLLOWED or enterprise.rounds >= MOST_ROUNDS:
+        return
+    if enterprise.looked_at is not None:
         yield Deadline(ROUND, enterprise.looked_at + BETWEEN_ROUNDS)
 
 
@@ -73,7 +79,7 @@ def evolve(enterprise: Enterprise | None, payload: Payload) -> Enterprise:
     if isinstance(payload, BulletinMatched):
         return replace(enterprise, told=(*enterprise.told, payload.bulletin_id))
     if isinstance(payload, BulletinRoundHeld):
-        return replace(enterprise, looked_at=payload.held_at)
+        return replace(enterprise, looked_at=payload.held_at, rounds=enterprise.rounds + 1)
     raise TypeError(f"{payload.TYPE} is not a record of an enterprise")
 
 
@@ -91,8 +97,10 @@ def _noted(enterprise: Enterprise | None, noted: EnterpriseNoted) -> Enterprise:
     )
     before = enterprise or Enterprise(noted.credit_code, Status.IDLE)
     cases = {**before.cases, case.referral_id: profile}
-    looked_at = before.looked_at if before.status is Status.FOLLOWED else noted.noted_at
-    return replace(before, status=Status.FOLLOWED, cases=cases, looked_at=looked_at)
+    # While rounds are being held the day of the next one stays.
+    going_on = before.status is Status.FOLLOWED and before.rounds < MOST_ROUNDS
+    looked_at = before.looked_at if going_on else noted.noted_at
+    return replace(before, status=Status.FOLLOWED, cases=cases, looked_at=looked_at, rounds=0)
 
 
 RECORDS: Final = (EnterpriseNoted, EnterpriseCaseClosed, BulletinMatched, BulletinRoundHeld)

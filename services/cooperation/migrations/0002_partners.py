@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("cases", Json, nullable=False),
         sa.Column("told", Json, nullable=False),
         sa.Column("looked_at", sa.String(), nullable=True),
+        sa.Column("rounds", sa.Integer(), nullable=False),
     )
     op.add_column("cooperation_plan", sa.Column("wish", Json, nullable=True))
 

@@ -186,6 +186,17 @@ def test_a_new_case_takes_the_rounds_up_again_from_its_own_day() -> None:
     assert [one.due for one in deadlines(desk.enterprise)] == [after(37)]
 
 
+def test_after_twelve_rounds_only_a_case_that_is_heard_of_again_brings_more() -> None:
+    desk = Desk()
+    desk.tell(seen())
+    for _ in range(12):
+        assert kinds(desk.next_round()) == ["round_held"]
+    assert list(deadlines(desk.enterprise)) == []
+    desk.publish(bulletin("B-2", after(100)))
+    assert names(desk.tell(seen(after(110)))) == ["B-2"]
+    assert [one.due for one in deadlines(desk.enterprise)] == [after(117)]
+
+
 def test_what_an_amendment_changed_counts_for_what_is_told_from_then_on() -> None:
     desk = Desk(bulletin(fits={"needs": ["plant_construction"]}))
     assert names(desk.tell(seen())) == []

@@ -139,7 +139,8 @@ def _declared(name: str, table: Transitions) -> Explored:
     holder: Any = next(
         one
         for one in (*service.aggregates, *(one for module in modules for one in vars(module).values()))
-        if getattr(one, "evolve", None) is table.evolve and isinstance(getattr(one, "routes", None), Mapping)
+        if getattr(one, "evolve", None) in (table.evolve, table.fold)
+        and isinstance(getattr(one, "routes", None), Mapping)
     )
     routes = {kind: one.decide if isinstance(one, Route) else one for kind, one in holder.routes.items()}
     claims_wanted = getattr(holder, "claims_wanted", None) or _none
