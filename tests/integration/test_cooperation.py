@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from typer.testing import CliRunner
 
 from schemas.codec import to_binary
 from schemas.envelope import Event
 from schemas.loading import load_contracts
 from schemas.plan import PlanPart
-from services.cli import app
 from services.cli.case import read_steps
 from services.embedded.processes import worker, worker_environment
 from services.kit.rebuild import rebuild
@@ -38,11 +36,10 @@ WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def servers(kafka: str) -> str:
+def servers(own_cluster: str) -> str:
     """The broker with the catalogue's topics and a small directory."""
-    assert CliRunner().invoke(app, ["topics", "apply", "-b", kafka]).exit_code == 0
-    put(kafka, *directory_events())
-    return kafka
+    put(own_cluster, *directory_events())
+    return own_cluster
 
 
 @pytest.fixture(scope="module")

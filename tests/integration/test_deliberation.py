@@ -12,12 +12,10 @@ from typing import Any
 
 import pytest
 from kafka import KafkaProducer
-from typer.testing import CliRunner
 
 from schemas.codec import to_binary
 from schemas.envelope import Event
 from schemas.loading import load_contracts
-from services.cli import app
 from services.cli.case import read_steps
 from services.embedded.processes import worker, worker_environment
 from services.kit.rebuild import rebuild
@@ -37,10 +35,9 @@ LONG_AGO = told.OPENED
 
 
 @pytest.fixture(scope="module")
-def servers(kafka: str) -> str:
+def servers(own_cluster: str) -> str:
     """The broker with the catalogue's topics."""
-    assert CliRunner().invoke(app, ["topics", "apply", "-b", kafka]).exit_code == 0
-    return kafka
+    return own_cluster
 
 
 @pytest.fixture(scope="module")
