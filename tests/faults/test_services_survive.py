@@ -31,7 +31,7 @@ from tests.support.system import ALL_SERVICES, System, running_system, wait_unti
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
-REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "1200"))
+REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "900"))
 CHUNKS = 25
 KILLED_AT = (0.3, 0.7)
 """Each service is killed when it has read these shares of its records."""

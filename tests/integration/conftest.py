@@ -9,8 +9,8 @@ import pytest
 from tests.support.system import empty_cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap servers of a cluster with the catalogue's topics, for at most one module a service."""
+    """Bootstrap servers of a cluster with the catalogue's topics, for one module."""
     with empty_cluster(tmp_path_factory.mktemp("own-cluster")) as bootstrap_servers:
         yield bootstrap_servers

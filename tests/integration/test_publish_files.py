@@ -107,6 +107,16 @@ def withdrawals(folder: Path, count: int) -> tuple[Path, set[str], set[str]]:
     return file, set(names), {derived_id(SOURCE, name) for name in names}
 
 
+CONSENTED: dict[str, object] = {
+    **tables.SOUND,
+    "consent.scopes": "commerce; bank",
+    "consent.given_by": "legal_representative",
+    "consent.given_on": "2026-11-20",
+    "consent.evidence": "SQ-1",
+}
+"""A row of a referral with the enterprise's consent, by column."""
+
+
 def referrals(folder: Path, count: int) -> tuple[Path, set[str]]:
     """A spreadsheet of referrals about different enterprises, and their ids."""
     run = uuid4().int
@@ -114,9 +124,11 @@ def referrals(folder: Path, count: int) -> tuple[Path, set[str]]:
     for number, name in enumerate(names):
         code = f"91150781MA{(run + number) % 10_000_000:07}"
         code += credit_check_character(code)
-        rows.append(tables.row(subject=name, reference=name, enterprise__credit_code=code))
+        # One name for all would be flagged as one enterprise.
+        called = {"name": name, "enterprise.name": name, "enterprise.credit_code": code}
+        rows.append(list({**CONSENTED, "subject": name, "reference": name, **called}.values()))
     file = folder / "referrals.xlsx"
-    file.write_bytes(tables.xlsx(*rows))
+    file.write_bytes(tables.xlsx(*rows, header=CONSENTED))
     return file, set(names)
 
 

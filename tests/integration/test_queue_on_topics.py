@@ -28,9 +28,8 @@ KEY, SAWMILL, BEST, URGENT = (unique(name) for name in ("KEY", "SAWMILL", "BEST"
 
 
 @pytest.fixture(scope="module")
-def servers(kafka: str) -> str:
+def servers(own_cluster: str) -> str:
     """The broker with four cases on record: two of a chain whose key link is held, a high score, an urgent one."""
-    assert CliRunner().invoke(app, ["topics", "apply", "-b", kafka]).exit_code == 0
     world = World()
     registered = {
         KEY: told.registered(member(key_link=True, chain_id=CHAIN, zone=ZONE, term_months=6)),
@@ -42,9 +41,9 @@ def servers(kafka: str) -> str:
         world.tell(key, event)
     world.tell(KEY, told.held())
     world.tell(URGENT, told.supports(told.BANK, after(1)))
-    put(kafka, "referral.events", (_of(key, event) for key, event in registered.items()))
-    put(kafka, "screening.events", recorded(world))
-    return kafka
+    put(own_cluster, "referral.events", (_of(key, event) for key, event in registered.items()))
+    put(own_cluster, "screening.events", recorded(world))
+    return own_cluster
 
 
 def _of(key: str, event: Event[Any]) -> Event[Any]:

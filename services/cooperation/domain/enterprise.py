@@ -97,9 +97,12 @@ def _noted(enterprise: Enterprise | None, noted: EnterpriseNoted) -> Enterprise:
     )
     before = enterprise or Enterprise(noted.credit_code, Status.IDLE)
     cases = {**before.cases, case.referral_id: profile}
-    # While rounds are being held the day of the next one stays.
+    # While rounds are being held the day of the next one stays. It never goes back, however old the case that is noted:
+    # what a round says has its id from its day.
     going_on = before.status is Status.FOLLOWED and before.rounds < MOST_ROUNDS
-    looked_at = before.looked_at if going_on else noted.noted_at
+    looked_at = before.looked_at
+    if looked_at is None or (looked_at < noted.noted_at and not going_on):
+        looked_at = noted.noted_at
     return replace(before, status=Status.FOLLOWED, cases=cases, looked_at=looked_at, rounds=0)
 
 

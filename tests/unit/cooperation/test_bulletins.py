@@ -197,6 +197,18 @@ def test_after_twelve_rounds_only_a_case_that_is_heard_of_again_brings_more() ->
     assert [one.due for one in deadlines(desk.enterprise)] == [after(117)]
 
 
+def test_no_round_is_held_twice_on_one_day_however_old_the_case_that_is_noted() -> None:
+    desk = Desk()
+    desk.tell(seen())
+    desk.next_round()
+    desk.tell(ended(after(8)), seen(after(1), OTHER_CASE))
+    assert [one.due for one in deadlines(desk.enterprise)] == [after(14)]
+    for _ in range(12):
+        desk.next_round()
+    desk.tell(seen(after(2)))
+    assert [one.due for one in deadlines(desk.enterprise)] == [after(98)]
+
+
 def test_what_an_amendment_changed_counts_for_what_is_told_from_then_on() -> None:
     desk = Desk(bulletin(fits={"needs": ["plant_construction"]}))
     assert names(desk.tell(seen())) == []
