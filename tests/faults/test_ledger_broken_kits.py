@@ -19,6 +19,7 @@ pytestmark = pytest.mark.broker
 
 BROKEN = ("-m", "tests.support.broken")
 ACCOUNTS = 40
+TRIES = 3
 
 
 @pytest.fixture
@@ -187,8 +188,16 @@ def test_the_sound_kit_passes_a_sleep_longer_than_its_session(ledger_on_postgres
 @pytest.mark.postgres
 @pytest.mark.parametrize(("kit", "fault", "held_against_it"), SLEEPS)
 def test_a_kit_without_a_fence_is_caught_when_a_worker_wakes_up(
-    ledger_on_postgres: RunningLedger, kit: str, fault: str, held_against_it: str
+    kafka: str, tmp_path: Path, postgres_database: str, kit: str, fault: str, held_against_it: str
 ) -> None:
-    found = found_after_a_sleep(ledger_on_postgres, kit, fault)
-
-    assert re.search(held_against_it, "\n".join(found)), "\n".join([*found, ledger_on_postgres.logs()])
+    """What the sleeper still gets done depends on the instant at which it wakes up: it has three tries to do harm."""
+    told = []
+    for number in range(TRIES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with running_ledger(kafka, folder, postgres_database) as ledger:
+            found = found_after_a_sleep(ledger, kit, fault)
+            if re.search(held_against_it, "\n".join(found)):
+                return
+            told += [*found, ledger.logs()]
+    pytest.fail("\n".join(told))
