@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer
 
-from schemas.codec import to_binary
 from schemas.envelope import Event
 from schemas.loading import load_contracts
 from schemas.plan import PlanPart
@@ -23,6 +20,7 @@ from services.kit.rebuild import rebuild
 from services.kit.settings import Settings
 from services.registry import build
 from tests.support.brokers import unique
+from tests.support.events import put
 from tests.support.system import wait_until
 from tests.unit.cooperation import partners
 from tests.unit.cooperation import test_bulletins as bulletins
@@ -50,21 +48,6 @@ def data(servers: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     with worker("cooperation", environment, folder / "logs") as running:
         running.wait_ready()
         yield folder / "data"
-
-
-def put(servers: str, *events: Event[Any]) -> None:
-    """Each event where its source may write it."""
-    catalogue = load_catalogue()
-    with closing(KafkaProducer(bootstrap_servers=servers.split(","))) as producer:
-        for event in events:
-            key, value, headers = to_binary(event)
-            service = event.source.removeprefix("//kouan/")
-            if service == event.source:
-                topic = catalogue.topic_of_publisher(event.source, event.type)
-            else:
-                topic = catalogue.topic_for(service, event.type)
-            producer.send(topic.name, value, key, headers)
-        producer.flush(timeout=WITHIN_S)
 
 
 def told(servers: str, key: str) -> list[str]:

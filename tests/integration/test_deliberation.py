@@ -5,15 +5,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer
 
-from schemas.codec import to_binary
 from schemas.envelope import Event
 from schemas.loading import load_contracts
 from services.cli.case import read_steps
@@ -22,6 +19,7 @@ from services.kit.rebuild import rebuild
 from services.kit.settings import Settings
 from services.registry import build
 from tests.support.brokers import unique
+from tests.support.events import put
 from tests.support.system import wait_until
 from tests.unit.screening import builders as told
 from tests.unit.screening.builders import BANK, COMMERCE, EXIM, MOFCOM
@@ -56,18 +54,6 @@ def of(case: str, event: Event[Any]) -> Event[Any]:
     if "referral_id" in type(body).model_fields:
         body = body.model_copy(update={"referral_id": case})
     return Event(unique("e"), event.source, event.type, event.time, case, body, case)
-
-
-def put(servers: str, *events: Event[Any]) -> None:
-    """Each event where its source may write it: what intake says on its record topic, all else where parties write."""
-    catalogue = load_catalogue()
-    with closing(KafkaProducer(bootstrap_servers=servers.split(","))) as producer:
-        for event in events:
-            key, value, headers = to_binary(event)
-            ours = event.source == "//kouan/referral_intake"
-            topic = "referral.events" if ours else catalogue.topic_of_publisher(event.source, event.type).name
-            producer.send(topic, value, key, headers)
-        producer.flush(timeout=WITHIN_S)
 
 
 def said(servers: str, case: str) -> list[str]:

@@ -15,7 +15,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from schemas.codec import to_binary
 from schemas.consent import CONSENT_EXAMPLE
 from schemas.envelope import Event, payload_class
 from schemas.loading import load_contracts
@@ -28,8 +27,9 @@ from services.cli.case import read_steps
 from services.client.rows import check_rows, read_rows
 from services.embedded.processes import Workers, worker, worker_environment
 from services.screening.policy import POLICIES
+from tests.support.events import put, record_of
 from tests.support.scenario import DIRECTORY
-from tests.support.sending import WITHIN_S, Sent, send
+from tests.support.sending import WITHIN_S, send
 from tests.support.system import empty_cluster, wait_until
 from topics.definition import load_catalogue
 
@@ -59,7 +59,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     checked = check_rows(read_rows(DIRECTORY))
     with empty_cluster(folder / "broker") as servers:
         records = [(record.topic, record.value, record.key, list(record.headers)) for _, record in checked.prepared]
-        send(servers, *records, *(record_of(event) for event in agreement()))
+        send(servers, *records, *(record_of(event, load_catalogue()) for event in agreement()))
         environment = worker_environment(servers, folder / "data", log_level="WARNING")
         with Workers([worker(name, environment, folder / "logs") for name in SERVICES]) as workers:
             workers.wait_ready()
@@ -121,14 +121,8 @@ def supports(case: str, source: str, minutes: float = 5) -> Event[Any]:
     return event("opinion.given.v1", source, case, at, referral_id=case, verdict="support", **persons)
 
 
-def record_of(one: Event[Any]) -> Sent:
-    """A record where the event's source may write it: topic, value, key, headers."""
-    key, value, headers = to_binary(one)
-    return load_catalogue().topic_of_publisher(one.source, one.type).name, value, key, list(headers)
-
-
 def publish(system: System, *events: Event[Any]) -> None:
-    send(system.servers, *(record_of(one) for one in events))
+    put(system.servers, *events)
 
 
 # --- what the services say --------------------------------------------------------------------------------------------
@@ -158,7 +152,7 @@ def test_two_opinions_of_one_instant_from_two_processes_are_both_recorded_and_de
     publish(system, submitted(case))
     come_to(system, case, "scored")
     with ProcessPoolExecutor(2, get_context("spawn")) as processes:
-        opinions = [record_of(supports(case, source)) for source in (COMMERCE, BANK)]
+        opinions = [record_of(supports(case, source), load_catalogue()) for source in (COMMERCE, BANK)]
         for sent in [processes.submit(send, system.servers, one) for one in opinions]:
             sent.result(WITHIN_S)
     shortlisted = come_to(system, case, "shortlisted")

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kafka import KafkaProducer
 from typer.testing import CliRunner
 
-from schemas.codec import to_binary
-from schemas.envelope import Event
 from schemas.loading import load_contracts
 from schemas.partner import CooperationPartnerInvited
 from schemas.referral import ReferralRegistered
@@ -25,6 +20,7 @@ from services.kit.rebuild import rebuild
 from services.kit.settings import Settings
 from services.registry import build
 from tests.support.brokers import unique
+from tests.support.events import put
 from tests.support.system import wait_until
 from tests.unit.liaison.builders import BRANCH_PERSON, PARTNER, ZONE_PERSON, event, payload, told
 from topics.definition import load_catalogue
@@ -44,21 +40,6 @@ def mails(tmp_path: Path) -> Iterator[SmtpProcess]:
     """A mail server that knows one of the two partners no more."""
     with SmtpProcess(tmp_path / "mails.jsonl", rejected=["gone@surety.example"]) as server:
         yield server
-
-
-def put(servers: str, *events: Event[Any]) -> None:
-    """Each event where its source may write it."""
-    catalogue = load_catalogue()
-    with closing(KafkaProducer(bootstrap_servers=servers.split(","))) as producer:
-        for one in events:
-            key, value, headers = to_binary(one)
-            ours = one.source.startswith("//kouan/")
-            writer = one.source.removeprefix("//kouan/")
-            topic = (
-                catalogue.topic_for(writer, one.type) if ours else catalogue.topic_of_publisher(one.source, one.type)
-            )
-            producer.send(topic.name, value, key, headers)
-        producer.flush(timeout=WITHIN_S)
 
 
 def test_a_partner_gets_its_invitation_the_branch_hears_of_one_that_does_not_arrive_and_both_can_be_rebuilt(
