@@ -7,8 +7,8 @@ from typing import Any
 from schemas.envelope import Event
 from services.kit.door import Aggregate, Service
 from services.loan_desk.domain.decide import ROUTES
-from services.loan_desk.domain.state import LoanCase, evolve
-from services.loan_desk.domain.transitions import RECORDS
+from services.loan_desk.domain.state import LoanCase
+from services.loan_desk.domain.transitions import RECORDS, TRANSITIONS
 from services.loan_desk.store import LoanCaseRow
 
 
@@ -29,7 +29,7 @@ def build() -> Service:
                 keyed_by=("referral_id",),
                 state=LoanCase,
                 table=LoanCaseRow,
-                evolve=evolve,
+                evolve=TRANSITIONS.fold,
                 records=RECORDS,
                 routes=ROUTES,
             ),

@@ -11,11 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from schemas.reference import Directory
 from services.kit.door import Aggregate, Service
 from services.kit.working_days import WorkingDays
-from services.referral_intake.domain.case import Case, claims_of, deadlines, evolve
+from services.referral_intake.domain.case import Case, claims_of, deadlines
 from services.referral_intake.domain.decisions import DUE, ROUTES
 from services.referral_intake.domain.matters import claims_wanted
 from services.referral_intake.domain.outlook import Outlook
-from services.referral_intake.domain.transitions import RECORDS
+from services.referral_intake.domain.transitions import RECORDS, TRANSITIONS
 from services.referral_intake.settings_files import DUPLICATES, LIMITS, load_limits, load_scopes
 from services.referral_intake.store import CaseRow
 
@@ -41,7 +41,7 @@ def build() -> Service:
                 keyed_by=("referral_id",),
                 state=Case,
                 table=CaseRow,
-                evolve=evolve,
+                evolve=TRANSITIONS.fold,
                 records=RECORDS,
                 routes=ROUTES,
                 deadlines=deadlines,

@@ -253,7 +253,7 @@ def settle_due(plan: ZonePlan, event: Event[Deadline], outlook: Outlook) -> Iter
 ZONE_PLANS: Final = Kind(
     name="zone_plan",
     records=RECORDS,
-    evolve=evolve,
+    evolve=TABLE.fold,
     routes=TABLE.routes(
         {
             PlanPartSubmitted: record_part,

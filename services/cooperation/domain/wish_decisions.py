@@ -154,7 +154,7 @@ def _check_subject(event: Event[WishSubmitted] | Event[WishWithdrawn] | Event[Ma
 WISHES: Final = Kind(
     name="wish",
     records=RECORDS,
-    evolve=evolve,
+    evolve=TABLE.fold,
     routes=TABLE.routes({WishSubmitted: open_wish, WishWithdrawn: close_wish, MatchAnswered: take_answer}),
     deadlines=deadlines,
     due=TABLE.due(hold_round),

@@ -211,7 +211,7 @@ def _by_id(body: WorkPlanBody) -> dict[str, tuple[str, Side, str, object]]:
 WORK_PLANS: Final = Kind(
     name="work_plan",
     records=RECORDS,
-    evolve=evolve,
+    evolve=TABLE.fold,
     routes=TABLE.routes(
         {
             WorkPlanSubmitted: open_plan,
