@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from services.kit.database import open_database
 from services.kit.failures import Transient
 
 
@@ -29,6 +31,8 @@ def migrate(url: str, service: str, migrations: str) -> None:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     engine = create_engine(parsed)
+    if engine.dialect.name == "sqlite":
+        _whole_or_not_at_all(engine)
     try:
         with (
             as_file(files("services.kit.migrations")) as own,
@@ -51,6 +55,24 @@ def migrate(url: str, service: str, migrations: str) -> None:
                 connection.execute(text("SELECT pg_advisory_unlock(hashtext(:name))"), {"name": f"kouan/{service}"})
                 connection.commit()
     except OperationalError as error:
+        if error.orig is None or not open_database(url, service).passes(error.orig):
+            raise
         raise Transient(f"the database of {service} does not answer: {error.orig}") from error
     finally:
         engine.dispose()
+
+
+def _whole_or_not_at_all(engine: Engine) -> None:
+    """Let SQLite's migrations stand in one transaction, and one process at a time make them.
+
+    Python's driver begins a transaction before the first row is written, not before the first table is made: a worker
+    that was killed in between would leave tables behind that no later one could make.
+    """
+
+    @event.listens_for(engine, "connect")
+    def leave_transactions_to_us(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
