@@ -5,18 +5,18 @@ Besides, a case tells its enterprise and its plan, which have keys of their own,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from schemas.bulletin import EnterpriseCase, EnterpriseCaseEnded, EnterpriseSeen
 from schemas.consent import ConsentRecorded, ConsentScope
 from schemas.consortium import ConsortiumClosed, CooperationCaseNoted, CooperationConsentNoted
-from schemas.envelope import Event
+from schemas.envelope import Event, Payload
 from schemas.loan import LoanDisbursed
 from schemas.plan import PlanProjectReferred, PlanProjectStageTold
-from schemas.referral import Referral, ReferralAmended, ReferralRegistered, ReferralWithdrawn
+from schemas.referral import Referral, ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
-from schemas.screening import ScreeningShortlisted
+from schemas.screening import ScreeningDeclined, ScreeningExpired, ScreeningShortlisted, ScreeningWithdrawn
 from schemas.values import Side
 from services.cooperation.domain.consortium import Consortium, Facts, Status, evolve
 from services.cooperation.domain.gathering import PartnerOutlook, end, facts_of, gather, propose
@@ -24,6 +24,11 @@ from services.kit.door import Early, Output, To
 
 NOT_REGISTERED: Final = "the referral is not registered yet"
 _OF_LOANS: Final = "loan."
+_ENDS: Final[Mapping[type[Payload], str]] = {
+    ScreeningDeclined: "screening_declined",
+    ScreeningExpired: "screening_expired",
+}
+"""What joint screening ends a case with → the code under which referral intake closes it."""
 
 
 def note_case(state: Consortium | None, event: Event[ReferralRegistered], outlook: PartnerOutlook) -> Iterator[Output]:
@@ -101,20 +106,37 @@ def note_disbursement(
     yield from _tell_plan(state, event.subject, "financed")
 
 
-def close_case(
-    state: Consortium | None, event: Event[ReferralWithdrawn] | Event[ReferralClosed], outlook: PartnerOutlook
+def close_screened(
+    state: Consortium,
+    event: Event[ScreeningWithdrawn] | Event[ScreeningDeclined] | Event[ScreeningExpired],
+    outlook: PartnerOutlook,
 ) -> Iterator[Output]:
-    """The case is over: invitations end, its enterprise and its plan are told.
+    """Joint screening says that the case is over, on the topic on which it says that a case is shortlisted.
 
-    Raises Early where a loan ended it and the shortlist, which stands on another topic, has not been read yet.
+    So neither can overtake the other. Raises Early where the registration has not been read yet.
     """
-    if state is None or state.status is Status.CLOSED:
+    if state.facts is None:
+        raise Early(NOT_REGISTERED)
+    told = event.data
+    code = str(told.code) if isinstance(told, ScreeningWithdrawn) else _ENDS[type(told)]
+    yield from _close(state, event, code)
+
+
+def close_case(state: Consortium, event: Event[ReferralClosed], outlook: PartnerOutlook) -> Iterator[Output]:
+    """A loan ended the case; of all other ends screening tells itself.
+
+    Raises Early where the shortlist, which stands on another topic, has not been read yet.
+    """
+    if not event.data.by_type.startswith(_OF_LOANS):
         return
-    by_loan = isinstance(event.data, ReferralClosed) and event.data.by_type.startswith(_OF_LOANS)
-    if by_loan and state.status is Status.NOTED:
+    if state.status is Status.NOTED:
         raise Early("a loan ended the case, so it was shortlisted, which has not been read yet")
+    yield from _close(state, event, str(event.data.code))
+
+
+def _close(state: Consortium, event: Event[Any], code: str) -> Iterator[Output]:
+    """Invitations end; the enterprise and the plan of the case are told."""
     yield from end(state, event.subject, "case_closed", event.time)
-    code = str(event.data.code)
     yield ConsortiumClosed(referral_id=event.subject, code=code, closed_at=event.time)
     if state.facts is not None and state.facts.credit_code is not None:
         yield _case_ended(state.facts.credit_code, event.subject)

@@ -30,14 +30,15 @@ from schemas.partner import (
     PartnerLeft,
 )
 from schemas.plan import PlanProjectReferred, PlanProjectStageTold
-from schemas.referral import ReferralAmended, ReferralRegistered, ReferralWithdrawn
+from schemas.referral import ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
-from schemas.screening import ScreeningShortlisted
+from schemas.screening import ScreeningDeclined, ScreeningExpired, ScreeningShortlisted, ScreeningWithdrawn
 from services.cooperation.domain.consortium import ANSWER, RECORDS, SEARCH, Status, evolve
 from services.cooperation.domain.consortium_answers import let_leave, see_to_time, take_answer
 from services.cooperation.domain.consortium_case import (
     NOT_REGISTERED,
     close_case,
+    close_screened,
     note_case,
     note_consent,
     note_disbursement,
@@ -68,6 +69,15 @@ _COUNTED: Final[dict[type[Payload], Leads]] = {
     PlanProjectReferred: None,
 }
 """A case tells its enterprise and its plan, and an enterprise that it is no longer about."""
+
+_ENDINGS: Final[tuple[type[Payload], ...]] = (ScreeningWithdrawn, ScreeningDeclined, ScreeningExpired)
+_CLOSED: Final[dict[type[Payload], Leads]] = {
+    CooperationInvitationEnded: None,
+    ConsortiumClosed: Status.CLOSED,
+    EnterpriseCaseEnded: None,
+    PlanProjectStageTold: None,
+}
+"""The case is over, and all whom it concerned are told."""
 
 TABLE: Final = Transitions(
     "consortium",
@@ -117,22 +127,14 @@ TABLE: Final = Transitions(
         Transition(LoanDisbursed, (None, *Status), OURS, {PlanProjectStageTold: None}, silent=True),
         *(
             row
-            for ending in (ReferralWithdrawn, ReferralClosed)
+            for ending in _ENDINGS
             for row in (
-                Transition(
-                    ending,
-                    (Status.NOTED, *_UNDER_WAY),
-                    OURS,
-                    {
-                        CooperationInvitationEnded: None,
-                        ConsortiumClosed: Status.CLOSED,
-                        EnterpriseCaseEnded: None,
-                        PlanProjectStageTold: None,
-                    },
-                ),
-                Transition(ending, (None, Status.CLOSED), OURS, {}, silent=True),
+                Transition(ending, (Status.NOTED, *_UNDER_WAY), OURS, _CLOSED, early=True),
+                Transition(ending, (Status.CLOSED,), OURS, {}, silent=True),
             )
         ),
+        Transition(ReferralClosed, (Status.NOTED, *_UNDER_WAY), OURS, _CLOSED, silent=True),
+        Transition(ReferralClosed, (None, Status.CLOSED), OURS, {}, silent=True),
         Transition(
             ParticipationAnswered,
             (Status.GATHERING, Status.SHORT),
@@ -184,7 +186,7 @@ ROUTES: Final = TABLE.routes(
         ConsentRecorded: note_consent,
         ScreeningShortlisted: propose_mode,
         LoanDisbursed: note_disbursement,
-        ReferralWithdrawn: close_case,
+        **dict.fromkeys(_ENDINGS, close_screened),
         ReferralClosed: close_case,
         ParticipationAnswered: take_answer,
         PartnerLeft: let_leave,

@@ -14,11 +14,12 @@ from schemas.consent import ConsentRecorded
 from schemas.cooperation import CooperationRefused
 from schemas.directory import PartnerEntered
 from schemas.envelope import Event, Payload
+from schemas.json_schema import EXAMPLES
 from schemas.partner import ParticipationAnswered, PartnerLeft
 from schemas.reference import CHINA_TIME, Directory
-from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered, ReferralWithdrawn
+from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
-from schemas.screening import ScreeningShortlisted
+from schemas.screening import ScreeningDeclined, ScreeningExpired, ScreeningShortlisted, ScreeningWithdrawn
 from services.cooperation.domain.consortium import RECORDS, Consortium, deadlines, evolve
 from services.cooperation.domain.consortium_decisions import DUE, ROUTES
 from services.cooperation.domain.modes import ModeRules
@@ -97,13 +98,19 @@ def shortlisted(at: datetime = SHORTLISTED) -> Event[Any]:
 
 
 def withdrawn(at: datetime = ANSWERED) -> Event[Any]:
-    return event(ReferralWithdrawn(code="financed_elsewhere", reason="已获贷款。", withdrawn_at=at), at, INTAKE)
+    payload = ScreeningWithdrawn(referral_id=CASE, code="financed_elsewhere", text="已获贷款。", withdrawn_at=at)
+    return event(payload, at, SCREENING)
 
 
-def closed(at: datetime = ANSWERED) -> Event[Any]:
-    payload = ReferralClosed(
-        code="loan_settled", zh="贷款已结清。", en="Settled.", repairable=False, by_type="loan.settled.v1", closed_at=at
-    )
+def screened_out(kind: type[ScreeningDeclined] | type[ScreeningExpired], at: datetime = ANSWERED) -> Event[Any]:
+    """Joint screening ends the case, as the first example of the type has it."""
+    example = sorted((EXAMPLES / kind.TYPE).glob("valid-*.json"))[0]
+    return event(kind.model_validate_json(example.read_bytes()), at, SCREENING)
+
+
+def closed(at: datetime = ANSWERED, by: str = "loan.settled.v1") -> Event[Any]:
+    code = "loan_settled" if by.startswith("loan.") else "screening_declined"
+    payload = ReferralClosed(code=code, zh="已结束。", en="Over.", repairable=False, by_type=by, closed_at=at)
     return event(payload, at, INTAKE)
 
 
