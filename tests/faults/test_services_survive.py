@@ -7,32 +7,26 @@ held against that one: event for event, mail for mail, row for row. `KOUAN_TEST_
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.judging import Said, said, skipped
-from tests.support.outcome import DEAD_LETTERS, Outcome, differences, read_outcome
+from tests.support.mistakes import mistakes
+from tests.support.outcome import Outcome, differences, read_outcome
 from tests.support.postgres import fresh_database
-from tests.support.scenario import PLACES, Scenario, build_scenario
-from tests.support.system import ALL_SERVICES, System, running_system, wait_until
+from tests.support.scenario import Scenario, build_scenario
+from tests.support.system import ALL_SERVICES, System, publish, publishing, running_system, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
 REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "900"))
-CHUNKS = 25
 KILLED_AT = (0.3, 0.7)
 """Each service is killed when it has read these shares of its records."""
 SESSION_MS = 6000
@@ -80,11 +74,6 @@ def say(request: pytest.FixtureRequest) -> Any:
     return figures
 
 
-def publish(system: System, scenario: Scenario) -> None:
-    for chunk in scenario.chunks(CHUNKS):
-        system.publisher.publish(chunk)
-
-
 def outcome_of(system: System) -> Outcome:
     return read_outcome(system.bootstrap_servers, system.databases, system.mails)
 
@@ -92,27 +81,6 @@ def outcome_of(system: System) -> Outcome:
 def assert_same(outcome: Outcome, undisturbed: Outcome) -> None:
     found = differences(outcome, undisturbed)
     assert not found, "\n".join(found[:40])
-
-
-@contextmanager
-def publishing(system: System, scenario: Scenario) -> Iterator[None]:
-    """Publishes beside what the block does; a failure of it is the block's failure too."""
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            publish(system, scenario)
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = threading.Thread(target=work, name="publishing")
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join(120)
-    assert not thread.is_alive(), "publishing did not end"
-    assert not failures, failures
 
 
 def kill_each_in_turn(system: System, undisturbed: Run, shares: tuple[float, ...], seed: int = 1) -> int:
@@ -135,67 +103,6 @@ def kill_each_in_turn(system: System, undisturbed: Run, shares: tuple[float, ...
 
 
 # What the undisturbed run comes to
-
-
-def mistakes(scenario: Scenario, outcome: Outcome) -> list[str]:
-    """In what an outcome is not what the scenario asks for; nothing but the scenario is needed to tell."""
-    expected = scenario.expected
-    found = [*outcome.faults, *skipped(inputs_of(scenario), outputs_of(outcome))]
-    screening = outcome.states["screening_case"]
-    loans = {key: row["status"] for key, row in outcome.states["loan_desk_case"].items() if row["status"]}
-    letters = [letter for topic in DEAD_LETTERS for letter in outcome.events.get(topic, {}).values()]
-    refusals = [
-        json.loads(one.value or b"")["code"]
-        for topic in ("screening.events", "loan.events")
-        for one in outcome.events.get(topic, {}).values()
-        if one.kind.partition(".refused.")[1]
-    ]
-    for what, came, asked in (
-        ("intake", statuses(outcome.states["referral_intake_case"]), expected.intake),
-        ("screening", statuses(screening), expected.screening),
-        ("held", {key: "held" for key, row in screening.items() if row["holds"]}, dict.fromkeys(expected.held, "held")),
-        ("loans", loans, expected.loans),
-        ("exposure", exposures(outcome), {place: sum_ for place, sum_ in expected.exposure.items() if sum_}),
-        ("dead letters", Counter(one.header("kouan_reason") for one in letters), expected.dead),
-        ("refusals", Counter(refusals), expected.refusals),
-    ):
-        found += [
-            f"{what} of {key}: {came.get(key)}, asked for was {asked.get(key)}"
-            for key in {*came, *asked}
-            if came.get(key) != asked.get(key)
-        ]
-    return found
-
-
-def inputs_of(scenario: Scenario) -> Iterator[Said]:
-    """What was said of the cases, as far as anybody can read it."""
-    for one in scenario.inputs:
-        kind = dict(one.headers).get("ce_type", b"").decode()
-        if kind.startswith("referral."):
-            yield said(one.key, kind, one.value)
-
-
-def outputs_of(outcome: Outcome) -> Iterator[Said]:
-    """What the services made of the cases."""
-    for topic in ("referral.events", "screening.events", "loan.events", "cooperation.events"):
-        for one in outcome.events.get(topic, {}).values():
-            yield said(one.key, one.kind, one.value)
-
-
-def statuses(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    return {key: row["status"] for key, row in rows.items()}
-
-
-def exposures(outcome: Outcome) -> dict[tuple[str, str], Decimal]:
-    """What is outstanding by zone and currency, where anything is."""
-    zones = outcome.states["risk_monitor_subject"]
-    sums = {
-        (place.zone, currency): Decimal(zones[place.zone][currency.lower()])
-        for place in PLACES
-        if place.zone in zones
-        for currency in ("CNY", "USD")
-    }
-    return {place: sum_ for place, sum_ in sums.items() if sum_}
 
 
 def test_the_undisturbed_run_comes_to_what_the_scenario_says(scenario: Scenario, undisturbed: Run) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,16 +131,20 @@ class Outcome:
 
 
 class Databases:
-    """The services' databases, read as anybody could: by sqlite3, or by psycopg in the service's schema."""
+    """The services' databases, read as anybody could: by sqlite3, or by psycopg in the service's schema.
 
-    def __init__(self, folder: Path, url: str | None) -> None:
+    `on_postgres` names the services that keep theirs at the URL (default: all of them, where there is one).
+    """
+
+    def __init__(self, folder: Path, url: str | None, on_postgres: Collection[str] = tuple(STATES)) -> None:
         self._folder = folder
+        self._on_postgres = frozenset(on_postgres if url else ())
         self._url = url and url.replace("postgresql+psycopg://", "postgresql://")
         self._connection: psycopg.Connection[Any] | None = None
 
     def query(self, service: str, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a statement; none while the table is not there yet."""
-        if self._url is not None:
+        if service in self._on_postgres:
             return self._query_postgres(service, sql)
         path = self._folder / f"{service}.db"
         if not path.exists():
@@ -154,7 +158,7 @@ class Databases:
                 raise
 
     def _query_postgres(self, service: str, sql: str) -> list[tuple[Any, ...]]:
-        if self._connection is None:
+        if self._connection is None or self._connection.closed:
             assert self._url is not None
             self._connection = psycopg.connect(self._url, autocommit=True)
         self._connection.execute(f"SET search_path TO {service}".encode())
@@ -193,7 +197,7 @@ class Databases:
 
     def columns(self, service: str, table: str) -> list[dict[str, Any]]:
         """All rows of a table by column name."""
-        if self._url is None:
+        if service not in self._on_postgres:
             names = [row[1] for row in self.query(service, f"PRAGMA table_info({table})")]
         else:
             names = [

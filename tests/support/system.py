@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from services.embedded.smtp import SmtpProcess
 from services.registry import SERVICES
 from tests.support.brokers import broker_is_named, running_broker
 from tests.support.outcome import Databases, End, ends_of
-from tests.support.scenario import Input
+from tests.support.scenario import Input, Scenario
 from topics.definition import load_catalogue
 from topics.plan import apply, plan, read_cluster
 
 ALL_SERVICES = tuple(SERVICES)
+CHUNKS = 25
 STILL_SECONDS = 150.0
 """Longer than an effect's lease, after which an attempt that was lost is made again."""
 PROGRESS_SECONDS = 120.0
@@ -30,11 +32,16 @@ PROGRESS_SECONDS = 120.0
 def empty_cluster(folder: Path) -> Iterator[str]:
     """Bootstrap servers of a broker that holds the catalogue's topics and nothing in them."""
     with running_broker(folder) as bootstrap_servers:
-        with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","))) as admin:
-            if broker_is_named():
-                _delete_topics(admin)
-            apply(plan(load_catalogue(), read_cluster(admin)), admin)
+        create_catalogue(bootstrap_servers, anew=broker_is_named())
         yield bootstrap_servers
+
+
+def create_catalogue(bootstrap_servers: str, *, anew: bool = False) -> None:
+    """Create what a cluster lacks of the catalogue's topics; `anew`: delete those of another run before."""
+    with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","))) as admin:
+        if anew:
+            _delete_topics(admin)
+        apply(plan(load_catalogue(), read_cluster(admin)), admin)
 
 
 def _delete_topics(admin: KafkaAdminClient) -> None:
@@ -99,7 +106,8 @@ class Publisher:
 
 
 class System:
-    """The running whole. Databases are SQLite files in the folder unless a PostgreSQL URL is given."""
+    """The running whole. Databases are SQLite files in the folder unless a PostgreSQL URL is given; it then holds for
+    the services `on_postgres`, and these alone have so many workers each."""
 
     def __init__(
         self,
@@ -107,6 +115,7 @@ class System:
         folder: Path,
         *,
         database_url: str | None = None,
+        on_postgres: Collection[str] = ALL_SERVICES,
         workers: int = 1,
         commands: Mapping[str, Sequence[str]] | None = None,
         **settings: object,
@@ -114,11 +123,12 @@ class System:
         self.bootstrap_servers = bootstrap_servers
         self.folder = folder
         self.mails = folder / "mails.jsonl"
-        self.databases = Databases(folder / "data", database_url)
+        self.database_url = database_url
+        self.on_postgres = frozenset(on_postgres if database_url else ())
+        self.databases = self.open_databases()
         self.publisher = Publisher(bootstrap_servers)
-        self._smtp = SmtpProcess(self.mails)
+        self.smtp = SmtpProcess(self.mails)
         self._settings = {"log_level": "WARNING", **settings}
-        self._database_url = database_url
         self._number = workers
         self._commands = commands or {}
         self._stack = ExitStack()
@@ -126,8 +136,8 @@ class System:
         self.workers = Workers(())
 
     def __enter__(self) -> System:
-        self._stack.enter_context(self._smtp)
-        self.workers = Workers([self._worker(name, number) for name in ALL_SERVICES for number in range(self._number)])
+        self._stack.enter_context(self.smtp)
+        self.workers = Workers([self.worker(name, label) for name in ALL_SERVICES for label in self._labels(name)])
         self._stack.enter_context(self.workers)
         return self
 
@@ -136,22 +146,30 @@ class System:
         self.publisher.close()
         self.databases.close()
 
-    def _worker(self, service: str, number: int) -> Process:
+    def _labels(self, service: str) -> list[str]:
+        number = self._number if service in self.on_postgres else 1
+        return [f"{service}-{each}" for each in range(number)]
+
+    def open_databases(self) -> Databases:
+        """The services' databases, on a connection of the caller's own."""
+        return Databases(self.folder / "data", self.database_url, self.on_postgres)
+
+    def worker(self, service: str, label: str) -> Process:
+        """One more worker of a service, not started; it is its maker who ends it."""
         environment = worker_environment(
             self.bootstrap_servers,
             self.folder / "data",
-            smtp_port=self._smtp.port,
-            database_url=self._database_url,
+            smtp_port=self.smtp.port,
+            database_url=self.database_url if service in self.on_postgres else None,
             **self._settings,
         )
-        label = f"{service}-{number}"
         if service in self._commands:
             return Process(label, self._commands[service], environment, self.folder / "logs" / f"{label}.log")
         return worker(service, environment, self.folder / "logs", label)
 
     def workers_of(self, service: str) -> list[Process]:
         """The processes of one service."""
-        return [self.workers[f"{service}-{number}"] for number in range(self._number)]
+        return [self.workers[label] for label in self._labels(service)]
 
     # How far it is
 
@@ -206,3 +224,30 @@ def running_system(folder: Path, directory: Sequence[Input], **options: Any) -> 
         system.publisher.publish(directory)
         system.workers.wait_ready(PROGRESS_SECONDS)
         yield system
+
+
+def publish(system: System, scenario: Scenario) -> None:
+    """Publish a scenario's inputs in parts, each confirmed before the next."""
+    for chunk in scenario.chunks(CHUNKS):
+        system.publisher.publish(chunk)
+
+
+@contextmanager
+def publishing(system: System, scenario: Scenario) -> Iterator[None]:
+    """Publishes beside what the block does; a failure of it is the block's failure too."""
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            publish(system, scenario)
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = threading.Thread(target=work, name="publishing")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(120)
+    assert not thread.is_alive(), "publishing did not end"
+    assert not failures, failures
