@@ -27,15 +27,30 @@ def rebuild(
     shown: Annotated[
         int, typer.Option("--show", min=0, help="最多列出多少处差异 · how many differences to show at the most")
     ] = 20,
+    switch: Annotated[
+        bool, typer.Option("--switch", help="以重建库取代现用库，须先停止服务 · put it in use; stop the service first")
+    ] = False,
+    accept_differences: Annotated[
+        bool, typer.Option("--accept-differences", help="有差异也切换 · switch though they differ")
+    ] = False,
     bootstrap_servers: BootstrapServers = DEFAULT_SERVERS,
 ) -> None:
     """由服务自己的主题重建状态库，与现用库逐行比对 · Rebuild a service's database from its own topic and compare.
 
-    现用库不受影响，服务可继续运行。退出码：0 一致；1 有差异或无法重建；2 用法有误；4 连不上；6 服务过忙。
+    现用库不受影响，服务可继续运行。加 --switch 则以重建库取代现用库：须先停止服务，旧库另名保留，有差异时不切换。
+    退出码：0 一致，或已切换；1 有差异或无法重建；2 用法有误；4 连不上；6 服务过忙，或切换时仍在运行。
 
-    The database in use is left alone, and the service may run on. Exit codes: 0 equal; 1 they differ, or nothing can be
-    rebuilt; 2 wrong use; 4 Kafka or the database can't be reached; 6 the service is too busy.
+    The database in use is left alone, and the service may run on. With --switch the rebuilt one takes its place: the
+    service has to be stopped, the old one is kept under another name, and differences forbid it. Exit codes: 0 equal,
+    or switched; 1 they differ, or nothing can be rebuilt; 2 wrong use; 4 Kafka or the database can't be reached; 6 the
+    service is too busy, or runs where it has to be stopped.
     """
+    if accept_differences and not switch:
+        fail(
+            Exit.USAGE,
+            "--accept-differences 只能与 --switch 同用。",
+            "--accept-differences means something together with --switch only.",
+        )
     if service not in SERVICES:
         names = ", ".join(SERVICES)
         fail(
@@ -43,19 +58,22 @@ def rebuild(
             f"没有名为 {service} 的服务；可选：{names}。",
             f"There is no service {service}; choose of: {names}.",
         )
-    report = _rebuilt(service, shown, bootstrap_servers)
+    report = _rebuilt(service, shown, bootstrap_servers, switch, accept_differences)
     _show(service, report)
-    if report.differences.total:
+    if switch:
+        _show_switch(service, report)
+    if report.differences.total and report.replaced is None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _rebuilt(service: str, shown: int, servers: str) -> Report:
+def _rebuilt(service: str, shown: int, servers: str, switch: bool, accept_differences: bool) -> Report:
     import asyncio
 
     from schemas.loading import load_contracts
     from services.kit.failures import Fatal, Transient
-    from services.kit.rebuild import Busy, NothingToCompare, rebuild
+    from services.kit.rebuild import Busy, rebuild
     from services.kit.settings import Settings
+    from services.kit.sides import NothingToCompare, Running
     from services.registry import build
     from topics.definition import load_catalogue
 
@@ -66,7 +84,12 @@ def _rebuilt(service: str, shown: int, servers: str) -> Report:
     settings = Settings(bootstrap_servers=servers)
     try:
         with _progress() as progress:
-            return asyncio.run(rebuild(build(service), settings, load_catalogue(), progress=progress, shown=shown))
+            return asyncio.run(
+                rebuild(
+                    build(service), settings, load_catalogue(), progress=progress, shown=shown, switch=switch,
+                    accept_differences=accept_differences,
+                )
+            )  # fmt: skip
     except Transient as error:
         fail(
             Exit.BROKER,
@@ -79,6 +102,14 @@ def _rebuilt(service: str, shown: int, servers: str) -> Report:
             Exit.BROKER,
             f"没有可供比对的数据库：{error}。请核对 KOUAN_DATA_DIR 或 KOUAN_DATABASE_URL。",
             f"There is no database to compare with: {error}. Check KOUAN_DATA_DIR or KOUAN_DATABASE_URL.",
+        )
+    except Running as error:
+        fail(
+            Exit.BUSY,
+            f"服务 {service} 的状态库正在使用，不能切换：{error}。请停止该服务的全部进程，"
+            "关闭打开此库的其他程序，再试一次（被强行结束的进程要等会话超时才算离开）。",
+            f"The database of {service} is in use and can't be switched: {error}. Stop all its workers, close whatever "
+            "else has its database open, and try again (a worker that was killed counts until its session times out).",
         )
     except Busy as error:
         fail(
@@ -123,6 +154,20 @@ def _show(service: str, report: Report) -> None:
         f"[red]不一致[/] {differences.total:,} 行有差异，列出 {len(differences.first):,} 处\n"
         f"[red]Different[/] {differences.total:,} rows differ; {len(differences.first):,} differences are shown"
     )
+
+
+def _show_switch(service: str, report: Report) -> None:
+    from rich.text import Text
+
+    if report.replaced is None:
+        out().print(
+            f"[red]未切换[/] {service} 仍用原来的状态库；若以主题所记为准，加 --accept-differences\n"
+            f"[red]Not switched[/] {service} keeps the database it had; if what the topic says is right, add "
+            "--accept-differences"
+        )
+        return
+    out().print(f"[green]已切换[/] {service} 可以启动 · switched: {service} can be started")
+    out().print(Text.assemble("旧库 Old database: ", report.replaced), soft_wrap=True)
 
 
 def _figures(report: Report) -> Table:

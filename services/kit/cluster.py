@@ -34,3 +34,19 @@ def topic_ids(bootstrap_servers: str, wanted: Mapping[str, int]) -> dict[str, st
     if faults:
         raise Fatal(f"topics do not fit the catalogue: {'; '.join(faults)}. `kouan topics plan` shows what to do")
     return {name: str(topic["topic_id"]) for name, topic in described.items()}
+
+
+def group_members(bootstrap_servers: str, group: str) -> int:
+    """How many workers a consumer group has; one that was killed counts until its session ends.
+
+    Raises:
+        Transient: the cluster does not answer now.
+    """
+    try:
+        admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","), client_id="kouan-check")
+        try:
+            return len(admin.describe_groups([group])[group]["members"])
+        finally:
+            admin.close()
+    except (KafkaError, OSError) as error:
+        raise Transient(f"brokers {bootstrap_servers} do not answer: {error}") from error

@@ -7,13 +7,15 @@ tried.
 
 What can't come from the record topic, because it tells what was decided and not what was read: positions, the inbox,
 parked inputs, epochs of tasks, and what is committed and not yet published. A causation id names the input that led to
-an event, but not its source, and inputs that led to nothing leave no trace at all. Whoever wants to go on from the new
-database takes kit_task, kit_position, kit_inbox, kit_parked and kit_outbox over from the database in use, while the
-service stands still.
+an event, but not its source, and inputs that led to nothing leave no trace at all.
 
-The service may run meanwhile. The comparison sees the old database in one read transaction, opened between two looks at
-the ends of the topic that show the same: then whatever was committed until that moment either stands on the topic or in
-the outbox, and what the outbox holds is folded as if it had been published.
+Where the new database is to replace the one in use (`switch`), the service has to stand still. These tables are taken
+over in the transaction that compared both, and then the names change hands in one step (see `sides.py`); the service
+goes on from there as if nothing had been. What was replaced is kept under a name with the time in it.
+
+Otherwise the service may run meanwhile. The comparison sees the old database in one read transaction, opened between
+two looks at the ends of the topic that show the same: then whatever was committed until that moment either stands on
+the topic or in the outbox, and what the outbox holds is folded as if it had been published.
 """
 
 from __future__ import annotations
@@ -27,24 +29,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from sqlalchemy.engine import make_url
 
 from services.kit.cluster import topic_ids
 from services.kit.comparing import Comparison, Differences
-from services.kit.database import Database, PostgresDatabase, SqliteDatabase
 from services.kit.door import Service
 from services.kit.failures import Fatal, Transient
 from services.kit.folding import MOST_STATES, Fold, Found, Portion, States
-from services.kit.migrate import migrate
 from services.kit.reading import StoredRecord
 from services.kit.record_batch import records_in
 from services.kit.settings import Settings
+from services.kit.sides import Sides, sides_of
 from services.kit.store import table_of
 from services.kit.tables import Claim, DeadlineRow, EffectRow
 from services.kit.wiring import wire
@@ -63,14 +62,11 @@ class Busy(Exception):
     """The service publishes without a pause: no moment was found at which topic and database can be compared."""
 
 
-class NothingToCompare(Exception):
-    """There is no database of the service, or one without its tables."""
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was read, made and found. `unpublished` events stood in the outbox only; `seconds` is reading and folding,
-    `rows` counts the rows of the new database by table."""
+    `rows` counts the rows of the new database by table. `database` is where the new one is, `replaced` where the one
+    that was in use is kept, None if it still is in use."""
 
     events: int
     repeats: int
@@ -82,6 +78,7 @@ class Report:
     rows: Mapping[str, int]
     differences: Differences
     database: str
+    replaced: str | None = None
 
     @property
     def rate(self) -> float:
@@ -98,120 +95,40 @@ async def rebuild(
     shown: int = 50,
     most_states: int = MOST_STATES,
     patience: float = 15.0,
+    switch: bool = False,
+    accept_differences: bool = False,
 ) -> Report:
     """Fold the record topic into a new database, replacing one made earlier, and compare it with the one in use.
 
     `shown` differences are kept in full, `most_states` held in memory for each aggregate, and for `patience` seconds a
-    moment is looked for at which the service publishes nothing.
+    moment is looked for at which the service publishes nothing. With `switch` the new database replaces the one in
+    use, if both are equal or `accept_differences` says that they need not be.
 
     Raises:
         Transient: broker or database do not answer.
         NothingToCompare: the service has no database yet.
         Busy: no such moment was found.
+        Running: the service runs, so that its database can't be replaced.
         Fatal: topic and release do not fit each other.
     """
     url = settings.database_for(service.name)
-    sides = (_Sqlite if make_url(url).get_backend_name() == "sqlite" else _Postgres)(url, service)
+    sides = sides_of(url, service)
+    options = _Options(shown, most_states, patience, switch, accept_differences)
     try:
         with _all_for_speed():
-            return await _Rebuild(service, settings, catalogue, sides, progress, shown, most_states, patience).run()
+            return await _Rebuild(service, settings, catalogue, sides, progress, options).run()
     except (KafkaError, OSError, psycopg.OperationalError, sqlite3.OperationalError) as error:
         raise Transient(f"{type(error).__name__}: {error}") from error
 
 
-class _Sides:
-    """The old and the new database of a service as one connection sees them."""
+class _Options(NamedTuple):
+    """What `rebuild` was asked for."""
 
-    old: str
-    new: str
-    database: Database
-    place: str
-
-    def make(self) -> None:
-        """Make the new database, with its tables and nothing in them."""
-        raise NotImplementedError
-
-    def open(self) -> None:
-        """Begin to see the old database as it is at one moment; what is written from now on is seen as well."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Give that up, and what was written since."""
-        raise NotImplementedError
-
-    def done(self) -> None:
-        """Keep what was written since, safe on the disk."""
-        raise NotImplementedError
-
-
-class _Sqlite(_Sides):
-    old, new = "old", "main"
-
-    def __init__(self, url: str, service: Service) -> None:
-        self._service = service
-        self._old = Path(make_url(url).database or "")
-        self._new = self._old.with_suffix(".rebuilt.db")
-        self.place = str(self._new)
-        self.database = self._files = SqliteDatabase(f"sqlite:///{self._new}", f"the rebuilding of {service.name}")
-
-    def make(self) -> None:
-        if not self._old.exists():
-            raise NothingToCompare(f"there is no database file {self._old}; name its folder in KOUAN_DATA_DIR")
-        self._files.lock()
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{self._new}{ending}").unlink(missing_ok=True)
-        migrate(self.database.url, self._service.name, self._service.migrations)
-        # Until it is complete the file is worth nothing, so nothing need survive a power cut.
-        self.database.execute("PRAGMA synchronous=off")
-
-    def open(self) -> None:
-        self.database.execute("ATTACH DATABASE ? AS old", (f"file:{self._old.absolute()}?mode=ro",))
-        self.database.execute("BEGIN")
-        try:
-            self.database.query("SELECT count(*) FROM old.kit_outbox")
-        except sqlite3.OperationalError as error:
-            raise NothingToCompare(f"{self._old} is no database of {self._service.name}: {error}") from error
-
-    def close(self) -> None:
-        self.database.execute("ROLLBACK")
-        self.database.execute("DETACH DATABASE old")
-
-    def done(self) -> None:
-        self.database.execute("COMMIT")
-        self.database.execute("DETACH DATABASE old")
-        self.database.execute("PRAGMA synchronous=full")
-        self.database.query("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-class _Postgres(_Sides):
-    def __init__(self, url: str, service: Service) -> None:
-        self._service = service
-        self.old, self.new = service.name, f"{service.name}_rebuilt"
-        self.place = f"PostgreSQL schema {self.new}"
-        self.database = PostgresDatabase(url, self.new)
-
-    def make(self) -> None:
-        query = self.database.query
-        if query("SELECT to_regclass(?)", (f'"{self.old}".kit_outbox',)) == [(None,)]:
-            raise NothingToCompare(f"the database has no schema {self.old} with the tables of a service")
-        if query("SELECT pg_try_advisory_lock(hashtext(?))", (f"kouan/rebuild/{self.old}",)) == [(False,)]:
-            raise Fatal(f"{self.old} is being rebuilt already; wait until that has ended")
-        self.database.execute(f'DROP SCHEMA IF EXISTS "{self.new}" CASCADE')
-        migrate(self.database.url, self.new, self._service.migrations)
-        self.database.execute("SET synchronous_commit = off")
-        # While the comparison waits for the broker, its transaction is idle.
-        self.database.execute("SET idle_in_transaction_session_timeout = 0")
-
-    def open(self) -> None:
-        self.database.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        self.database.query(f'SELECT count(*) FROM "{self.old}".kit_outbox')
-
-    def close(self) -> None:
-        self.database.execute("ROLLBACK")
-
-    def done(self) -> None:
-        self.database.execute("SET LOCAL synchronous_commit = on")
-        self.database.execute("COMMIT")
+    shown: int
+    most_states: int
+    patience: float
+    switch: bool
+    accept_differences: bool
 
 
 class _Rebuild:
@@ -222,21 +139,18 @@ class _Rebuild:
         service: Service,
         settings: Settings,
         catalogue: Catalogue,
-        sides: _Sides,
+        sides: Sides,
         progress: Progress,
-        shown: int,
-        most_states: int,
-        patience: float,
+        options: _Options,
     ) -> None:
         self._service = service
         self._servers = settings.bootstrap_servers
         self._topic: Topic = catalogue.record_topic_of(service.name)
         self._sides = sides
         self._database = sides.database
-        self._fold = Fold(wire(service, catalogue), self._topic, self._database, most_states)
+        self._fold = Fold(wire(service, catalogue), self._topic, self._database, options.most_states)
         self._progress = progress
-        self._shown = shown
-        self._patience = patience
+        self._options = options
         self._places = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
         self._read: dict[TopicPartition, int] = dict.fromkeys(self._places, 0)
         self._pending: tuple[Portion, Future[Found]] | None = None
@@ -247,6 +161,8 @@ class _Rebuild:
     async def run(self) -> Report:
         await asyncio.to_thread(topic_ids, self._servers, {self._topic.name: self._topic.partitions})
         try:
+            if self._options.switch:
+                await self._database.run(self._sides.must_stand_still, self._servers)
             await self._database.run(self._sides.make)
             await self._database.run(self._fold.prepare)
             consumer = AIOKafkaConsumer(
@@ -264,6 +180,7 @@ class _Rebuild:
             finally:
                 await asyncio.wait_for(consumer.stop(), 15)
         finally:
+            self._sides.release()
             await self._database.stop()
 
     async def _run(self, consumer: AIOKafkaConsumer) -> Report:
@@ -275,11 +192,12 @@ class _Rebuild:
         unpublished = await self._database.run(self._fold_unpublished, outbox)
         await self._database.run(self._fold.settle)
         differences, rows = await self._database.run(self._compare)
-        await self._database.run(self._sides.done)
+        switch = self._options.switch and (self._options.accept_differences or not differences.total)
+        replaced = await self._database.run(self._switch if switch else self._sides.done)
         fold = self._fold
         return Report(
             fold.events, fold.repeats, fold.others, fold.strangers, unpublished,
-            folded - started, time.perf_counter() - folded, rows, differences, self._sides.place,
+            folded - started, time.perf_counter() - folded, rows, differences, self._sides.place, replaced,
         )  # fmt: skip
 
     async def _check_beginnings(self, consumer: AIOKafkaConsumer) -> None:
@@ -414,7 +332,7 @@ class _Rebuild:
         return self._fold.events - self._fold.repeats - before
 
     def _compare(self) -> tuple[Differences, dict[str, int]]:
-        comparison = Comparison(self._database, self._sides.old, self._sides.new, self._shown)
+        comparison = Comparison(self._database, self._sides.old, self._sides.new, self._options.shown)
         rows = {}
         for states in self._fold.states:
             table = states.rows.table
@@ -424,11 +342,15 @@ class _Rebuild:
         rows[table_of(EffectRow).name] = comparison.compare(table_of(EffectRow), without=("attempts", "next_ms"))
         return comparison.differences, rows
 
+    def _switch(self) -> str:
+        self._sides.take_over()
+        return self._sides.switch()
+
     # Comparing like with like
 
     async def _standstill(self, consumer: AIOKafkaConsumer) -> list[tuple[int, bytes]]:
         """Find a moment at which nothing is published; see the old database as it is then, and read up to there."""
-        give_up = time.monotonic() + self._patience
+        give_up = time.monotonic() + self._options.patience
         while True:
             before = await consumer.end_offsets(self._places)
             outbox = await self._database.run(self._open)
@@ -438,7 +360,9 @@ class _Rebuild:
                 return outbox
             await self._database.run(self._close)
             if time.monotonic() > give_up:
-                raise Busy(f"{self._service.name} kept publishing to {self._topic.name} for {self._patience:.0f} s")
+                raise Busy(
+                    f"{self._service.name} kept publishing to {self._topic.name} for {self._options.patience:.0f} s"
+                )
             # What came meanwhile is folded outside the transaction, so that the next moment has little to catch up on.
             await self._fold_to(consumer, after)
 

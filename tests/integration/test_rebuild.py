@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from services.cli import app
 from services.kit.comparing import ROW, Difference
-from services.kit.rebuild import NothingToCompare, Report, rebuild
+from services.kit.rebuild import Report, rebuild
 from services.kit.settings import Settings
+from services.kit.sides import NothingToCompare, Running
 from services.registry import SERVICES
 from tests.support.history import Topics
 from tests.support.ledger import build, catalogue
