@@ -108,6 +108,16 @@ class CooperationConsentNoted(Payload):
     noted_at: AwareDatetime = AT
 
 
+class CooperationHoldNoted(Payload):
+    """Whether the case is on hold: while it is, nobody is invited and no time for an answer runs."""
+
+    TYPE: ClassVar[str] = "cooperation.hold_noted.v1"
+
+    referral_id: ReferralId = REFERRAL_ID
+    held: bool = Field(description="True: the first hold was put on it; false: the last was released", examples=[True])
+    noted_at: AwareDatetime = AT
+
+
 # --- outputs: the mode ------------------------------------------------------------------------------------------------
 
 

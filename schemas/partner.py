@@ -272,3 +272,43 @@ class CooperationInvitationEnded(Payload):
         description="The reason in English", examples=["Others have taken up what was missing; the invitation ends."]
     )
     ended_at: AwareDatetime = AT
+
+
+class CooperationInvitationPaused(Payload):
+    """The case is on hold: the time for an answer stands still. Who wishes to may answer all the same."""
+
+    TYPE: ClassVar[str] = "cooperation.invitation_paused.v1"
+
+    referral_id: ReferralId = REFERRAL_ID
+    partner: PartnerCode = PARTNER
+    working_days_left: int = Field(
+        ge=0,
+        description="Whole working days that were left for the answer",
+        examples=[3],
+        json_schema_extra=unit("working days"),
+    )
+    zh: LongText = Field(
+        description="What that means, in Chinese", examples=["案件暂停办理，答复期限停止计算，恢复后另行通知新期限。"]
+    )
+    en: LongText = Field(
+        description="What that means, in English",
+        examples=["The case is on hold; the time for an answer stands still, and the new end is told when it goes on."],
+    )
+    paused_at: AwareDatetime = AT
+
+
+class CooperationInvitationResumed(Payload):
+    """The hold has ended: the time for an answer goes on with the working days that were left, at least one."""
+
+    TYPE: ClassVar[str] = "cooperation.invitation_resumed.v1"
+
+    referral_id: ReferralId = REFERRAL_ID
+    partner: PartnerCode = PARTNER
+    deadline: AwareDatetime = Field(
+        description="Last second of the working day in China by which it is to answer now",
+        examples=["2020-04-24T23:59:59+08:00"],
+    )
+    deadline_provisional: bool = Field(
+        description="True where the deadline lies in a year whose official calendar is not yet known", examples=[False]
+    )
+    resumed_at: AwareDatetime = AT

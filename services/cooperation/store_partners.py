@@ -14,6 +14,7 @@ class ConsortiumRow(StateRow, table=True):
 
     status: str
     covers_partners: bool
+    held: bool
     facts: dict[str, Any] | None = json_column(nullable=True)
     mode: str | None = None
     share_of: str | None = None

@@ -46,6 +46,7 @@ LEFT_OUT: Final = frozenset(
         "screening.chain_link_recorded",
         "cooperation.case_noted",
         "cooperation.consent_noted",
+        "cooperation.hold_noted",
         "enterprise.noted",
         "enterprise.case_closed",
         "bulletin.round_held",
@@ -69,7 +70,7 @@ _OF_PARTNER: Final = frozenset(
     f"cooperation.{what}"
     for what in (
         *("partner_invited", "partner_joined", "partner_declined", "partner_silent", "partner_departed"),
-        "invitation_ended",
+        *("invitation_ended", "invitation_paused", "invitation_resumed"),
     )
 )
 _OF_ONE_SIDE: Final = frozenset({"screening.opinion_drafted", "screening.opinion_returned"})

@@ -18,11 +18,14 @@ from schemas.consortium import (
     CooperationCaseNoted,
     CooperationConsentMissing,
     CooperationConsentNoted,
+    CooperationHoldNoted,
     CooperationModeProposed,
 )
 from schemas.envelope import Payload
 from schemas.partner import (
     CooperationInvitationEnded,
+    CooperationInvitationPaused,
+    CooperationInvitationResumed,
     CooperationPartnerDeclined,
     CooperationPartnerDeparted,
     CooperationPartnerInvited,
@@ -105,12 +108,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """One partner that was asked, and what it has taken up."""
+    """One partner that was asked, and what it has taken up. `days_left`: working days, while a hold stops its time."""
 
     partner: str
     standing: Standing
     deadline: datetime
     taken: Decimal = ZERO
+    days_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +122,13 @@ class Consortium:
     """One case. `facts` is None while nothing but a consent is known, `mode` and `share_of` until it is shortlisted.
 
     `own` is the bank's part and `wanted` that of partners; together they are the sum of the case. Whoever takes part
-    takes `smallest` at least. `searches` counts those since it was said to be short, `searched_at` is the last of them.
+    takes `smallest` at least. While the case is `held`, nobody is invited and no clock runs. `searches` counts those
+    since it was said to be short, `searched_at` is the last of them.
     """
 
     status: Status
     covers_partners: bool = False
+    held: bool = False
     facts: Facts | None = None
     mode: CooperationMode | None = None
     share_of: ShareOf | None = None
@@ -148,8 +154,8 @@ class Consortium:
 
 
 def deadlines(state: Consortium | None) -> Iterator[Deadline]:
-    """The first of the open invitations to run out; while the consortium is short, the next search."""
-    if state is None:
+    """The first of the open invitations to run out; while the consortium is short, the next search; none on hold."""
+    if state is None or state.held:
         return
     if state.status is Status.SHORT and state.searched_at is not None and state.searches < SEARCHES:
         yield Deadline(SEARCH, state.searched_at + _BETWEEN_SEARCHES)
@@ -192,6 +198,13 @@ def _consent_noted(state: Consortium, noted: CooperationConsentNoted) -> Consort
     return replace(state, covers_partners=noted.covers_partners)
 
 
+def _hold_noted(state: Consortium, noted: CooperationHoldNoted) -> Consortium:
+    if noted.held or state.status is not Status.SHORT:
+        return replace(state, held=noted.held)
+    # The week until the next search begins anew: a search in the past would invite before the hold had ended.
+    return replace(state, held=False, searched_at=noted.noted_at)
+
+
 def _mode_proposed(state: Consortium, proposed: CooperationModeProposed) -> Consortium:
     return replace(
         state,
@@ -224,9 +237,19 @@ def _joined(state: Consortium, joined: CooperationPartnerJoined) -> Consortium:
 
 
 def _standing(state: Consortium, partner: str, standing: Standing, taken: Decimal = ZERO) -> Consortium:
-    changed = (
-        replace(one, standing=standing, taken=taken) if one.partner == partner else one for one in state.invitations
-    )
+    return _changed(state, partner, standing=standing, taken=taken, days_left=None)
+
+
+def _paused(state: Consortium, paused: CooperationInvitationPaused) -> Consortium:
+    return _changed(state, paused.partner, days_left=paused.working_days_left)
+
+
+def _resumed(state: Consortium, resumed: CooperationInvitationResumed) -> Consortium:
+    return _changed(state, resumed.partner, deadline=resumed.deadline, days_left=None)
+
+
+def _changed(state: Consortium, partner: str, **changes: Any) -> Consortium:
+    changed = (replace(one, **changes) if one.partner == partner else one for one in state.invitations)
     return replace(state, invitations=tuple(changed))
 
 
@@ -241,6 +264,7 @@ def _becomes(status: Status) -> Callable[[Consortium, Any], Consortium]:
 _CHANGES: Final[Mapping[type[Payload], Callable[[Consortium, Any], Consortium]]] = {
     CooperationCaseNoted: _case_noted,
     CooperationConsentNoted: _consent_noted,
+    CooperationHoldNoted: _hold_noted,
     CooperationModeProposed: _mode_proposed,
     CooperationConsentMissing: _becomes(Status.AWAITING_CONSENT),
     CooperationPartnerInvited: _invited,
@@ -249,6 +273,8 @@ _CHANGES: Final[Mapping[type[Payload], Callable[[Consortium, Any], Consortium]]]
     CooperationPartnerSilent: _stands(Standing.SILENT),
     CooperationPartnerDeparted: lambda state, told: _standing(state, told.share.partner, Standing.LEFT),
     CooperationInvitationEnded: _stands(Standing.ENDED),
+    CooperationInvitationPaused: _paused,
+    CooperationInvitationResumed: _resumed,
     ConsortiumComplete: _becomes(Status.COMPLETE),
     ConsortiumShort: _short,
     ConsortiumSearched: _searched,

@@ -104,6 +104,8 @@ def _not_answerable(
         return None if state.status is Status.SHORT else Code.AFTER_DEADLINE
     if invitation.standing is not Standing.OPEN:
         return Code.ALREADY_ANSWERED
+    if invitation.days_left is not None:
+        return None
     return Code.AFTER_DEADLINE if event.time > invitation.deadline else None
 
 

@@ -1,4 +1,4 @@
-"""What a case brings to its consortium: it is registered, amended, consented to, shortlisted, and over one day.
+"""What a case brings to its consortium: it is registered, amended, consented to, shortlisted, held, and over one day.
 
 Besides, a case tells its enterprise and its plan, which have keys of their own, what they count of it.
 """
@@ -10,16 +10,23 @@ from typing import Any, Final
 
 from schemas.bulletin import EnterpriseCase, EnterpriseCaseEnded, EnterpriseSeen
 from schemas.consent import ConsentRecorded, ConsentScope
-from schemas.consortium import ConsortiumClosed, CooperationCaseNoted, CooperationConsentNoted
+from schemas.consortium import ConsortiumClosed, CooperationCaseNoted, CooperationConsentNoted, CooperationHoldNoted
 from schemas.envelope import Event, Payload
 from schemas.loan import LoanDisbursed
 from schemas.plan import PlanProjectReferred, PlanProjectStageTold
 from schemas.referral import Referral, ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
-from schemas.screening import ScreeningDeclined, ScreeningExpired, ScreeningShortlisted, ScreeningWithdrawn
+from schemas.screening import (
+    ScreeningDeclined,
+    ScreeningExpired,
+    ScreeningHeld,
+    ScreeningReleased,
+    ScreeningShortlisted,
+    ScreeningWithdrawn,
+)
 from schemas.values import Side
 from services.cooperation.domain.consortium import Consortium, Facts, Status, evolve
-from services.cooperation.domain.gathering import PartnerOutlook, end, facts_of, gather, propose
+from services.cooperation.domain.gathering import PartnerOutlook, end, facts_of, gather, pause, propose, resume
 from services.kit.door import Early, Output, To
 
 NOT_REGISTERED: Final = "the referral is not registered yet"
@@ -87,6 +94,19 @@ def note_consent(state: Consortium | None, event: Event[ConsentRecorded], outloo
     # What needs no partner is complete and stays so, whatever the consent covers.
     if now.missing:
         yield from gather(now, event.subject, event.time, outlook)
+
+
+def note_hold(
+    state: Consortium, event: Event[ScreeningHeld] | Event[ScreeningReleased], outlook: PartnerOutlook
+) -> Iterator[Output]:
+    """The first hold on a case stops invitations and their time, the release of the last lets them go on."""
+    held = isinstance(event.data, ScreeningHeld)
+    if state.held is held or (not held and event.data.holds):
+        return
+    noted = CooperationHoldNoted(referral_id=event.subject, held=held, noted_at=event.time)
+    yield noted
+    after = pause if held else resume
+    yield from after(evolve(state, noted), event.subject, event.time, outlook)
 
 
 def propose_mode(state: Consortium, event: Event[ScreeningShortlisted], outlook: PartnerOutlook) -> Iterator[Output]:

@@ -14,6 +14,7 @@ from schemas.consortium import (
     CooperationCaseNoted,
     CooperationConsentMissing,
     CooperationConsentNoted,
+    CooperationHoldNoted,
     CooperationModeProposed,
 )
 from schemas.cooperation import CooperationRefused
@@ -21,6 +22,8 @@ from schemas.envelope import Payload
 from schemas.loan import LoanDisbursed
 from schemas.partner import (
     CooperationInvitationEnded,
+    CooperationInvitationPaused,
+    CooperationInvitationResumed,
     CooperationPartnerDeclined,
     CooperationPartnerDeparted,
     CooperationPartnerInvited,
@@ -32,7 +35,14 @@ from schemas.partner import (
 from schemas.plan import PlanProjectReferred, PlanProjectStageTold
 from schemas.referral import ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
-from schemas.screening import ScreeningDeclined, ScreeningExpired, ScreeningShortlisted, ScreeningWithdrawn
+from schemas.screening import (
+    ScreeningDeclined,
+    ScreeningExpired,
+    ScreeningHeld,
+    ScreeningReleased,
+    ScreeningShortlisted,
+    ScreeningWithdrawn,
+)
 from services.cooperation.domain.consortium import ANSWER, RECORDS, SEARCH, Status, evolve
 from services.cooperation.domain.consortium_answers import let_leave, see_to_time, take_answer
 from services.cooperation.domain.consortium_case import (
@@ -42,6 +52,7 @@ from services.cooperation.domain.consortium_case import (
     note_case,
     note_consent,
     note_disbursement,
+    note_hold,
     propose_mode,
     renew_case,
 )
@@ -124,6 +135,23 @@ TABLE: Final = Transitions(
             early=True,
         ),
         Transition(ScreeningShortlisted, (*_UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
+        Transition(
+            ScreeningHeld,
+            (Status.NOTED, *_UNDER_WAY),
+            OURS,
+            {CooperationHoldNoted: None, CooperationInvitationPaused: None},
+            early=True,
+            silent=True,
+        ),
+        Transition(
+            ScreeningReleased,
+            (Status.NOTED, *_UNDER_WAY),
+            OURS,
+            {CooperationHoldNoted: None, CooperationInvitationResumed: None, **_ASKED},
+            early=True,
+            silent=True,
+        ),
+        *(Transition(hold, (Status.CLOSED,), OURS, {}, silent=True) for hold in (ScreeningHeld, ScreeningReleased)),
         Transition(LoanDisbursed, (None, *Status), OURS, {PlanProjectStageTold: None}, silent=True),
         *(
             row
@@ -185,6 +213,8 @@ ROUTES: Final = TABLE.routes(
         ReferralAmended: renew_case,
         ConsentRecorded: note_consent,
         ScreeningShortlisted: propose_mode,
+        ScreeningHeld: note_hold,
+        ScreeningReleased: note_hold,
         LoanDisbursed: note_disbursement,
         **dict.fromkeys(_ENDINGS, close_screened),
         ReferralClosed: close_case,

@@ -101,6 +101,12 @@ ENDED: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 
+PAUSED: Final = (
+    "案件暂停办理，答复期限停止计算；恢复办理后另行通知新的期限。暂停期间仍可答复。",
+    "The case is on hold and the time for an answer stands still; its new end is told when the case goes on. An answer "
+    "is taken meanwhile, too.",
+)
+
 CONSENT_MISSING: Final = (
     "所提合作方式需要合作机构参与，但企业的授权不涵盖合作机构：请推荐方补充授权，或修改推荐以采用其他合作方式。",
     "The mode needs partners, but the enterprise's consent does not cover them: the referrer is asked to add it, or to "

@@ -23,7 +23,13 @@ from schemas.consortium import (
 )
 from schemas.directory import PartnerEntered
 from schemas.envelope import Payload
-from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited, InvitationReason
+from schemas.partner import (
+    CooperationInvitationEnded,
+    CooperationInvitationPaused,
+    CooperationInvitationResumed,
+    CooperationPartnerInvited,
+    InvitationReason,
+)
 from schemas.sharing import PartnerShare, ShareOf
 from schemas.values import Balance, CooperationMode, Money
 from services.cooperation.domain import consortium_texts as texts
@@ -66,7 +72,10 @@ def propose(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook)
 
 
 def gather(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook) -> Iterator[Payload]:
-    """The next step of a consortium whose mode is known: complete, consent missing, invitations, or short."""
+    """The next step of a consortium whose mode is known: complete, consent missing, invitations, or short.
+
+    While the case is on hold, nobody is invited; what partners say in the meantime counts.
+    """
     if not state.missing:
         yield from end(state, case, "complete", at, frozenset({Standing.OPEN}))
         yield _complete(state, case, at)
@@ -74,6 +83,8 @@ def gather(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook) 
     if not state.covers_partners:
         zh, en = texts.CONSENT_MISSING
         yield CooperationConsentMissing(referral_id=case, mode=mode_of(state), zh=zh, en=en, missed_at=at)
+        return
+    if state.held:
         return
     invited = tuple(_invitations(state, case, at, outlook))
     yield from invited
@@ -95,6 +106,34 @@ def end(
     zh, en = texts.ENDED[code]
     for one in state.standing(*standings):
         yield CooperationInvitationEnded(referral_id=case, partner=one.partner, code=code, zh=zh, en=en, ended_at=at)
+
+
+def pause(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook) -> Iterator[Payload]:
+    """The time of open invitations stands still."""
+    zh, en = texts.PAUSED
+    for one in state.standing(Standing.OPEN):
+        left = outlook.working_days.between(at, one.deadline)
+        yield CooperationInvitationPaused(
+            referral_id=case, partner=one.partner, working_days_left=left, zh=zh, en=en, paused_at=at
+        )
+
+
+def resume(state: Consortium, case: str, at: datetime, outlook: PartnerOutlook) -> Iterator[Payload]:
+    """The time of open invitations goes on; where somebody is still missing, the next are asked."""
+    now = state
+    for one in state.standing(Standing.OPEN):
+        deadline, provisional = outlook.working_days.after(at, max(1, one.days_left or 0))
+        resumed = CooperationInvitationResumed(
+            referral_id=case,
+            partner=one.partner,
+            deadline=deadline,
+            deadline_provisional=provisional,
+            resumed_at=at,
+        )
+        yield resumed
+        now = evolve(now, resumed)
+    if now.status in (Status.GATHERING, Status.SHORT):
+        yield from gather(now, case, at, outlook)
 
 
 def say_short(state: Consortium, case: str, code: str, at: datetime) -> ConsortiumShort:

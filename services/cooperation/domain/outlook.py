@@ -14,6 +14,9 @@ class WorkingDays(Protocol):
     def after(self, moment: datetime, days: int) -> tuple[datetime, bool]:
         """The end of the n-th working day after a moment, and whether that is provisional."""
 
+    def between(self, moment: datetime, end: datetime) -> int:
+        """How many working days are left between two moments: the inverse of `after`."""
+
 
 class Outlook(Protocol):
     """The context of a decision."""

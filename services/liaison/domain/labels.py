@@ -218,6 +218,8 @@ TITLES: Final[Mapping[str, Pair]] = {
     "partner_consent_missing": Pair("需补充对合作机构的授权", "Consent that covers partners is needed"),
     "partner_invited": Pair("邀请参与融资", "Invitation to take part in a financing"),
     "invitation_ended": Pair("邀请终止", "Invitation ended"),
+    "invitation_paused": Pair("邀请暂停计时", "Invitation paused"),
+    "invitation_resumed": Pair("邀请恢复计时", "Invitation goes on"),
     "consortium_complete": Pair("合作份额已落实", "All parts taken up"),
     "consortium_short": Pair("合作份额尚有缺口", "Parts are missing"),
     "loan_approved": Pair("贷款获批", "Loan approved"),

@@ -27,7 +27,12 @@ from schemas.deliberation import (
 from schemas.envelope import Event, Payload
 from schemas.loan import LoanRefused
 from schemas.matchmaking import MatchTakenUp, WishMatched
-from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited
+from schemas.partner import (
+    CooperationInvitationEnded,
+    CooperationInvitationPaused,
+    CooperationInvitationResumed,
+    CooperationPartnerInvited,
+)
 from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.reference import Directory
 from schemas.referral import DuplicateFound, ReferralRefused, ReferralRejected
@@ -113,9 +118,7 @@ def _of_referral(event: Event[ReferralClosed | ResemblanceFlagged], state: File 
     return state.facts, place_of_case(state.facts, *parties)
 
 
-def _of_partner(
-    event: Event[CooperationPartnerInvited | CooperationInvitationEnded], state: File | None, directory: Directory
-) -> Found:
+def _of_partner(event: Event[Any], state: File | None, directory: Directory) -> Found:
     """An invitation concerns its partner, who is told what the invitation says and nothing else of the case."""
     case_of(event, state)
     return None, Place(partners=(event.data.partner,))
@@ -216,6 +219,7 @@ _WHERE: Final[Mapping[type[Payload], Where]] = {
     **dict.fromkeys((ReferralClosed, ResemblanceFlagged), _of_referral),
     CooperationConsentMissing: _of_the_referrer,
     **dict.fromkeys((CooperationPartnerInvited, CooperationInvitationEnded), _of_partner),
+    **dict.fromkeys((CooperationInvitationPaused, CooperationInvitationResumed), _of_partner),
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), _of_zone),
     **dict.fromkeys((MatchTakenUp, BulletinMatched), _of_zone),
     **dict.fromkeys((AdviceRouted, AdviceFurtherRouted, AdviceReminded, AdviceEscalated), _of_answerer),

@@ -35,7 +35,12 @@ from schemas.loan import (
     LoanWrittenOff,
 )
 from schemas.matchmaking import MatchTakenUp, WishMatched
-from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited
+from schemas.partner import (
+    CooperationInvitationEnded,
+    CooperationInvitationPaused,
+    CooperationInvitationResumed,
+    CooperationPartnerInvited,
+)
 from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.referral import (
     DuplicateFound,
@@ -122,6 +127,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(CooperationConsentMissing, "partner_consent_missing", (Unit.PARTY,)),
     Rule(CooperationPartnerInvited, "partner_invited", (Unit.PARTNER,)),
     Rule(CooperationInvitationEnded, "invitation_ended", (Unit.PARTNER,)),
+    Rule(CooperationInvitationPaused, "invitation_paused", (Unit.PARTNER,)),
+    Rule(CooperationInvitationResumed, "invitation_resumed", (Unit.PARTNER,)),
     Rule(ConsortiumComplete, "consortium_complete", _GROUND),
     Rule(ConsortiumShort, "consortium_short", (Unit.BRANCH, Unit.BANK_HQ)),
     Rule(CooperationRefused, "step_refused", (Unit.PARTY, Unit.PARTNER)),

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.consortium import ConsortiumComplete, ConsortiumShort, CooperationConsentMissing, CooperationModeProposed
-from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited
+from schemas.partner import (
+    CooperationInvitationEnded,
+    CooperationInvitationPaused,
+    CooperationInvitationResumed,
+    CooperationPartnerInvited,
+)
 from schemas.sharing import PartnerShare
 from schemas.values import Balance
 from services.liaison.domain.context import Pair
@@ -45,6 +50,15 @@ def _ended(payload: CooperationInvitationEnded) -> Facts:
     yield "原因", "Reason", Pair(payload.zh, payload.en)
 
 
+def _paused(payload: CooperationInvitationPaused) -> Facts:
+    yield "说明", "Explanation", Pair(payload.zh, payload.en)
+    yield "剩余工作日", "Working days left", same(str(payload.working_days_left))
+
+
+def _resumed(payload: CooperationInvitationResumed) -> Facts:
+    yield "新的答复截止", "Answer due now", written_deadline(payload.deadline, payload.deadline_provisional)
+
+
 def _complete(payload: ConsortiumComplete) -> Facts:
     yield "合作方式", "Mode", label(payload.mode)
     yield "金额", "Amount", written_money(payload.amount)
@@ -75,6 +89,8 @@ FACTS: Final[FactsOf] = {
     CooperationConsentMissing: _consent,
     CooperationPartnerInvited: _invited,
     CooperationInvitationEnded: _ended,
+    CooperationInvitationPaused: _paused,
+    CooperationInvitationResumed: _resumed,
     ConsortiumComplete: _complete,
     ConsortiumShort: _short,
 }
@@ -86,5 +102,6 @@ VALUES: Final[ValuesOf] = {
         "mode": label(payload.mode),
         "deadline": written_moment(payload.deadline),
     },
+    CooperationInvitationResumed: lambda payload: {"deadline": written_moment(payload.deadline)},
     ConsortiumShort: lambda payload: {"missing": _sum(payload.missing)},
 }

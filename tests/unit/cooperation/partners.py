@@ -19,7 +19,14 @@ from schemas.partner import ParticipationAnswered, PartnerLeft
 from schemas.reference import CHINA_TIME, Directory
 from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
-from schemas.screening import ScreeningDeclined, ScreeningExpired, ScreeningShortlisted, ScreeningWithdrawn
+from schemas.screening import (
+    ScreeningDeclined,
+    ScreeningExpired,
+    ScreeningHeld,
+    ScreeningReleased,
+    ScreeningShortlisted,
+    ScreeningWithdrawn,
+)
 from services.cooperation.domain.consortium import RECORDS, Consortium, deadlines, evolve
 from services.cooperation.domain.consortium_decisions import DUE, ROUTES
 from services.cooperation.domain.modes import ModeRules
@@ -106,6 +113,22 @@ def screened_out(kind: type[ScreeningDeclined] | type[ScreeningExpired], at: dat
     """Joint screening ends the case, as the first example of the type has it."""
     example = sorted((EXAMPLES / kind.TYPE).glob("valid-*.json"))[0]
     return event(kind.model_validate_json(example.read_bytes()), at, SCREENING)
+
+
+def held(*holds: str, at: datetime = ANSWERED) -> Event[Any]:
+    """A hold was put on the case; all that stand on it now."""
+    return _hold(ScreeningHeld, holds, at)
+
+
+def released(*holds: str, at: datetime = ANSWERED) -> Event[Any]:
+    """A hold was released; those that stand on the case still."""
+    return _hold(ScreeningReleased, holds, at)
+
+
+def _hold(kind: type[ScreeningHeld] | type[ScreeningReleased], holds: tuple[str, ...], at: datetime) -> Event[Any]:
+    example = sorted((EXAMPLES / kind.TYPE).glob("valid-*.json"))[0]
+    payload = kind.model_validate_json(example.read_bytes()).model_copy(update={"holds": holds})
+    return event(payload, at, SCREENING)
 
 
 def closed(at: datetime = ANSWERED, by: str = "loan.settled.v1") -> Event[Any]:
