@@ -63,10 +63,13 @@ def unique(name: str) -> str:
 
 
 def create_topics(bootstrap_servers: str, partitions: Mapping[str, int], **configs: str) -> None:
-    """Create topics (name → partitions) and wait until they can be written; configs with `_` for `.`."""
+    """Create topics (name → partitions) and wait until they can be written; configs with `_` for `.`.
+
+    They are on as many brokers as the cluster's own settings say: one of the test's own may have several.
+    """
     with closing(KafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","))) as admin:
         topic_configs = {key.replace("_", "."): value for key, value in configs.items()}
         admin.create_topics(
-            [NewTopic(name, count, 1, topic_configs=topic_configs) for name, count in partitions.items()]
+            [NewTopic(name, count, -1, topic_configs=topic_configs) for name, count in partitions.items()]
         )
         admin.wait_for_topics(list(partitions))

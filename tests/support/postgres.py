@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,19 +34,102 @@ def running_postgres() -> Iterator[str]:
     if named:
         yield named
         return
-    binaries = find_binaries()
-    user = _server_user()
-    folder = Path(tempfile.mkdtemp(prefix="kouan-postgres-"))
+    with own_postgres() as server:
+        yield server.url
+
+
+@contextmanager
+def own_postgres(folder: Path | None = None) -> Iterator[Server]:
+    """A server of the test's own, to be stopped, killed and started again; its data go into `folder`, if given."""
+    binaries, user = find_binaries(), _server_user()
+    home = Path(tempfile.mkdtemp(prefix="kouan-postgres-"))
     try:
-        if user is not None:
-            os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-        port = _start(binaries, folder, user)
+        server = Server(binaries, home, (folder or home) / "data", user)
+        server.hand_over(home)
+        server.hand_over(folder or home)
+        server.create()
         try:
-            yield f"postgresql+psycopg://kouan@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            _run([binaries / "pg_ctl", "-D", folder / "data", "-m", "immediate", "-w", "stop"], user, folder)
+            server.stop("immediate")
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class Server:
+    """One PostgreSQL server: where it is, and how it ends and begins. Its port stays the same."""
+
+    def __init__(self, binaries: Path, home: Path, data: Path, user: str | None) -> None:
+        self._binaries = binaries
+        self._home = home
+        self._data = data
+        self._user = user
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """`postgresql+psycopg://…` of its database `postgres`."""
+        return f"postgresql+psycopg://kouan@127.0.0.1:{self._port}/postgres"
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its first process; None while it does not run."""
+        try:
+            number = int((self._data / "postmaster.pid").read_text().split()[0])
+            os.kill(number, 0)
+        except (OSError, ValueError, IndexError):
+            return None
+        return number
+
+    def hand_over(self, folder: Path) -> None:
+        """Let the user as whom it runs write in a folder."""
+        if self._user is not None:
+            os.chown(folder, pwd.getpwnam(self._user).pw_uid, pwd.getpwnam(self._user).pw_gid)
+
+    def create(self) -> None:
+        """Make its data folder and start it, on a port that nobody has."""
+        initdb = [self._binaries / "initdb", "-D", self._data, "-U", "kouan", "-A", "trust", "-E", "UTF8", "--locale=C"]
+        done = _run(initdb, self._user, self._home)
+        if done.returncode != 0:
+            raise PostgresUnavailable(f"initdb 失败 / initdb failed:\n{done.stdout}{done.stderr}")
+        for _ in range(ATTEMPTS):
+            self._port = free_ports(1)[0]
+            if self._begun():
+                return
+        raise PostgresUnavailable(f"PostgreSQL 未能启动 / PostgreSQL did not start:\n{self.log()}")
+
+    def start(self) -> None:
+        """Start it again and wait until it answers."""
+        assert self._begun(), self.log()
+
+    def stop(self, mode: str) -> None:
+        """End it `fast` (connections are broken off, data written out) or `immediate` (as a crash: recovers later)."""
+        _run([self._binaries / "pg_ctl", "-D", self._data, "-m", mode, "-w", "stop"], self._user, self._home)
+
+    def kill(self) -> None:
+        """Kill its first process (SIGKILL), and wait until the others, who notice it, are gone as well."""
+        first = self.pid
+        assert first is not None, self.log()
+        group = _children(first)
+        os.kill(first, signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS
+        while any(Path(f"/proc/{each}").exists() for each in (first, *group)):
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        """The last lines that it wrote."""
+        log = self._home / "server.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-25:]) if log.exists() else ""
+
+    def _begun(self) -> bool:
+        # fsync stays on: what the tests say about crashes must hold for the settings that people run.
+        options = (
+            f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._home} "
+            "-c max_connections=200"
+        )
+        pg_ctl = [self._binaries / "pg_ctl", "-D", self._data, "-l", self._home / "server.log", "-o", options]
+        return _run([*pg_ctl, "-t", str(START_SECONDS), "-w", "start"], self._user, self._home).returncode == 0
 
 
 @contextmanager
@@ -93,21 +178,8 @@ def _server_user() -> str | None:
     raise PostgresUnavailable("没有可运行 PostgreSQL 的普通用户 / no unprivileged user to run PostgreSQL as")
 
 
-def _start(binaries: Path, folder: Path, user: str | None) -> int:
-    data, log = folder / "data", folder / "server.log"
-    initdb = [binaries / "initdb", "-D", data, "-U", "kouan", "-A", "trust", "-E", "UTF8", "--locale=C"]
-    done = _run(initdb, user, folder)
-    if done.returncode != 0:
-        raise PostgresUnavailable(f"initdb 失败 / initdb failed:\n{done.stdout}{done.stderr}")
-    for _ in range(ATTEMPTS):
-        port = free_ports(1)[0]
-        # fsync stays on: what the tests say about crashes must hold for the settings that people run.
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
-        command = [binaries / "pg_ctl", "-D", data, "-l", log, "-o", options, "-t", str(START_SECONDS), "-w", "start"]
-        if _run(command, user, folder).returncode == 0:
-            return port
-    end = "\n".join(log.read_text(errors="replace").splitlines()[-25:]) if log.exists() else ""
-    raise PostgresUnavailable(f"PostgreSQL 未能启动 / PostgreSQL did not start:\n{end}")
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _run(command: list[str | Path], user: str | None, folder: Path) -> subprocess.CompletedProcess[str]:
