@@ -1,10 +1,13 @@
-"""Which fault tests are run: a selection, or all of them where `KOUAN_TEST_THOROUGH` is set, as `make faults` does."""
+"""Which fault tests are run (a selection, or all where `KOUAN_TEST_THOROUGH` is set, as `make faults` does); dice."""
 
 from __future__ import annotations
 
 import os
+import random
 
 import pytest
+
+from tests.support.ledger.load import new_dice
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -16,3 +19,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("thorough")]
+
+
+@pytest.fixture
+def dice() -> random.Random:
+    """Chance from a seed that is printed: `KOUAN_TEST_SEED` repeats it."""
+    return new_dice()

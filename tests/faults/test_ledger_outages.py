@@ -14,17 +14,16 @@ import psycopg
 import pytest
 
 from services.embedded.container import KafkaContainer
-from services.embedded.processes import Process
 from tests.support.history import Watch
-from tests.support.ledger.load import load, new_dice
-from tests.support.ledger.running import RunningLedger, running_ledger
+from tests.support.ledger.load import load
+from tests.support.ledger.running import running_ledger
+from tests.support.ledger.surviving import must_have_survived, started
 from tests.support.network import Network, Weather, broker_behind_a_network
 
 pytestmark = pytest.mark.broker
 
 SECONDS = 10
 """How long the load takes; faults strike within it."""
-MORE_DESCRIPTORS = 40
 
 
 @pytest.fixture(scope="module")
@@ -36,30 +35,6 @@ def hidden() -> Iterator[tuple[KafkaContainer, Network]]:
 @pytest.fixture
 def network(hidden: tuple[KafkaContainer, Network]) -> Network:
     return hidden[1]
-
-
-@pytest.fixture
-def dice() -> random.Random:
-    return new_dice()
-
-
-def descriptors(process: Process) -> int:
-    """How many files and connections a process holds open."""
-    return len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
-
-
-def started(ledger: RunningLedger) -> tuple[Process, int]:
-    """A worker that is at work, and how many descriptors it then holds."""
-    worker = ledger.worker().start().wait_ready()
-    return worker, descriptors(worker)
-
-
-def must_have_survived(ledger: RunningLedger, worker: Process, before: int, watch: Watch) -> None:
-    """The same process is still at work, all is right, and it holds no more open than it did."""
-    ledger.must_be_right(90)
-    worker.check_alive()
-    assert descriptors(worker) <= before + MORE_DESCRIPTORS, worker.tail()
-    assert watch.fell == []
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,10 @@ import pytest
 
 from services.embedded.processes import Process
 from tests.support.history import Watch
-from tests.support.ledger.load import load, new_dice
+from tests.support.ledger.load import load
 from tests.support.ledger.running import SESSION_MS, running_ledger
 
 pytestmark = pytest.mark.broker
-
-
-@pytest.fixture
-def dice() -> random.Random:
-    return new_dice()
 
 
 def kill_now_and_then(workers: list[Process], dice: random.Random, times: int) -> None:
