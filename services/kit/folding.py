@@ -1,4 +1,4 @@
-"""Folding a service's record topic with `evolve` into the state tables of a new database.
+"""Folding a service's record topic with `evolve` into the state tables of a new database, and last what it kept apart.
 
 Decoding and folding happen on the caller's thread; what is called `look_up`, `write` and `settle` talks to the database
 and runs on its thread. States that are not at hand are in the new database, so that memory stays bounded however many
@@ -35,8 +35,10 @@ EffectIdent = tuple[str, str, str]
 
 
 class TopicRecord(Protocol):
-    """A record of the topic, as the consumer gives it or as the outbox holds it."""
+    """A record of a topic, as the consumer gives it or as the outbox holds it."""
 
+    @property
+    def topic(self) -> str: ...
     @property
     def partition(self) -> int: ...
     @property
@@ -120,14 +122,22 @@ class Found(NamedTuple):
 
 
 class Fold:
-    """The fold of one service's record topic, and what was counted on the way.
+    """The fold of one service's record topic, and of the topics `apart` from it, and what was counted on the way.
 
     `events` are the service's own records, repeats among them; `repeats` those that came before under the same id;
     `others` its events that change no state; `strangers` the records that other sources wrote, which nobody may.
     """
 
-    def __init__(self, wiring: Wiring, topic: Topic, database: Database, most_states: int = MOST_STATES) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        topic: Topic,
+        database: Database,
+        most_states: int = MOST_STATES,
+        apart: Sequence[Topic] = (),
+    ) -> None:
         self._topic = topic
+        self._kinds = frozenset[str]().union(*(one.events for one in (topic, *apart)))
         self._source = wiring.source.encode()
         self._database = database
         self._most = most_states
@@ -144,10 +154,10 @@ class Fold:
         self._noted = f"SELECT id FROM rebuild_seen WHERE portion < ? AND id IN (SELECT c0 FROM {rows('text')})"
 
     def _readings_of(self, wiring: Wiring) -> Iterable[tuple[bytes, Reading]]:
-        for kind in self._topic.events:
+        for kind in sorted(self._kinds):
             written = payload_class(kind)
             if written is None:
-                raise Fatal(f"{self._topic.name} carries {kind}, which no payload class has as its TYPE")
+                raise Fatal(f"the catalogue has {kind} under {wiring.source}, which no payload class has as its TYPE")
             cls = newest(written)
             takers = tuple(
                 Taker(
@@ -191,7 +201,7 @@ class Fold:
             except ValueError as error:
                 raise Fatal(
                     f"{self._place(record)}, {named['ce_type'].decode()} {id}, does not fit the contracts of this "
-                    f"release: {error}. Rebuild with a release that reads all that stands on {self._topic.name}"
+                    f"release: {error}. Rebuild with a release that reads all that stands on {record.topic}"
                 ) from error
         self.events += len(ids)
         self.others += len(ids) - len(steps)
@@ -266,8 +276,8 @@ class Fold:
 
     def _place(self, record: TopicRecord) -> str:
         if record.offset < 0:
-            return f"{self._topic.name}[{record.partition}], not yet published"
-        return f"{self._topic.name}[{record.partition}]@{record.offset}"
+            return f"{record.topic}[{record.partition}], not yet published"
+        return f"{record.topic}[{record.partition}]@{record.offset}"
 
     # On the database's thread
 

@@ -1,11 +1,15 @@
-"""Rebuilds a service's database from its own record topic, and compares it with the one in use.
+"""Rebuilds a service's database from what it recorded itself, and compares it with the one in use.
 
 What comes of it: a new database (`<service>.rebuilt.db` beside the SQLite file, on PostgreSQL the schema
 `<service>_rebuilt`) with all that follows from the record topic: the states, their deadlines and claims, and the
 effects that are open. An open effect counts no attempts there and is due at once, since no topic tells how often it was
 tried.
 
-What can't come from the record topic, because it tells what was decided and not what was read: positions, the inbox,
+What a service records and others must not read yet stands apart from the record topic, on an internal topic of its
+own. How the two interleave no topic tells, so this is folded last, when the record topic has been folded to its end:
+`evolve` meets it in the state that its key has come to, and leaves a state that has no use for it any more as it is.
+
+What can't come from these topics, because it tells what was decided and not what was read: positions, the inbox,
 parked inputs, epochs of tasks, and what is committed and not yet published. A causation id names the input that led to
 an event, but not its source, and inputs that led to nothing leave no trace at all.
 
@@ -47,7 +51,7 @@ from services.kit.sides import Sides, sides_of
 from services.kit.store import table_of
 from services.kit.tables import Claim, DeadlineRow, EffectRow
 from services.kit.wiring import wire
-from topics.definition import Catalogue, Topic
+from topics.definition import Catalogue, Kind, Topic
 
 _RECORDS = 5_000
 _STALLED_AFTER_S = 30.0
@@ -56,6 +60,10 @@ _FETCH_BYTES = 4 * 1024 * 1024
 
 Progress = Callable[[int, int], object]
 """Told how many records of how many are read."""
+
+Ends = Mapping[TopicPartition, int]
+Outbox = Mapping[str, Sequence[tuple[Any, ...]]]
+"""By topic: what is committed and perhaps not published, as (target, records)."""
 
 
 class Busy(Exception):
@@ -148,10 +156,12 @@ class _Rebuild:
         self._topic: Topic = catalogue.record_topic_of(service.name)
         self._sides = sides
         self._database = sides.database
-        self._fold = Fold(wire(service, catalogue), self._topic, self._database, options.most_states)
+        apart = _topics_apart(service, catalogue)
+        self._topics = (self._topic, *apart)
+        self._fold = Fold(wire(service, catalogue), self._topic, self._database, options.most_states, apart)
         self._progress = progress
         self._options = options
-        self._places = [TopicPartition(self._topic.name, number) for number in range(self._topic.partitions)]
+        self._places = [TopicPartition(one.name, number) for one in self._topics for number in range(one.partitions)]
         self._read: dict[TopicPartition, int] = dict.fromkeys(self._places, 0)
         self._pending: tuple[Portion, Future[Found]] | None = None
         self._writing: list[Future[None]] = []
@@ -159,7 +169,7 @@ class _Rebuild:
         self._comparing = False
 
     async def run(self) -> Report:
-        await asyncio.to_thread(topic_ids, self._servers, {self._topic.name: self._topic.partitions})
+        await asyncio.to_thread(topic_ids, self._servers, {one.name: one.partitions for one in self._topics})
         try:
             if self._options.switch:
                 await self._database.run(self._sides.must_stand_still, self._servers)
@@ -186,10 +196,13 @@ class _Rebuild:
     async def _run(self, consumer: AIOKafkaConsumer) -> Report:
         started = time.perf_counter()
         await self._check_beginnings(consumer)
-        await self._fold_to(consumer, await consumer.end_offsets(self._places))
-        outbox = await self._standstill(consumer)
+        await self._fold_to(consumer, _of(self._topic, await consumer.end_offsets(self._places)))
+        ends, outbox = await self._standstill(consumer)
+        unpublished = 0
+        for topic in self._topics:
+            await self._fold_to(consumer, _of(topic, ends))
+            unpublished += await self._database.run(self._fold_unpublished, topic, outbox[topic.name])
         folded = time.perf_counter()
-        unpublished = await self._database.run(self._fold_unpublished, outbox)
         await self._database.run(self._fold.settle)
         differences, rows = await self._database.run(self._compare)
         switch = self._options.switch and (self._options.accept_differences or not differences.total)
@@ -210,14 +223,14 @@ class _Rebuild:
 
     # Reading
 
-    async def _fold_to(self, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> None:
+    async def _fold_to(self, consumer: AIOKafkaConsumer, ends: Ends) -> None:
         """Fold each partition from where it was left to where it ended, one after the other."""
-        total = sum(ends.values())
-        for place in self._places:
-            if self._read[place] < ends[place]:
+        total = sum({**self._read, **ends}.values())
+        for place, end in ends.items():
+            if self._read[place] < end:
                 # A key stands in one partition only, and writing finds out where that does not hold.
-                self._fold.begin(fresh=self._read[place] == 0)
-                await self._fold_partition(consumer, place, ends[place], total)
+                self._fold.begin(fresh=self._read[place] == 0 and place.topic == self._topic.name)
+                await self._fold_partition(consumer, place, end, total)
                 await self._fold_pending()
                 for states in self._fold.states:
                     await self._write(states, 0)
@@ -287,18 +300,13 @@ class _Rebuild:
         with self._transaction():
             self._fold.write(states, new, changed)
 
-    def _open(self) -> list[tuple[int, bytes]]:
-        """See the old database as it is now; returns what its outbox holds for the record topic."""
+    def _open(self) -> Outbox:
+        """See the old database as it is now; returns what its outbox holds for the topics that are folded."""
         self._sides.open()
         self._comparing = True
         self._check_release()
-        return [
-            (target, records)
-            for target, records in self._database.query(
-                f'SELECT target, records FROM "{self._sides.old}".kit_outbox WHERE topic = ? ORDER BY seq',
-                (self._topic.name,),
-            )
-        ]
+        select = f'SELECT target, records FROM "{self._sides.old}".kit_outbox WHERE topic = ? ORDER BY seq'
+        return {one.name: self._database.query(select, (one.name,)) for one in self._topics}
 
     def _close(self) -> None:
         self._sides.close()
@@ -315,12 +323,12 @@ class _Rebuild:
                 f"Rebuild with the release that {self._service.name} runs, or let this one's worker migrate it"
             )
 
-    def _fold_unpublished(self, outbox: Sequence[tuple[int, bytes]]) -> int:
+    def _fold_unpublished(self, topic: Topic, outbox: Sequence[tuple[Any, ...]]) -> int:
         """Fold what is committed and perhaps not published; returns how many events the topic did not have."""
         before = self._fold.events - self._fold.repeats
         self._fold.begin(fresh=False)
         for target, batch in outbox:
-            portion = self._fold.read(StoredRecord(self._topic.name, target, -1, 0, *one) for one in records_in(batch))
+            portion = self._fold.read(StoredRecord(topic.name, target, -1, 0, *one) for one in records_in(batch))
             self._fold.note_absent(portion)
             known = self._fold.repeats
             self._fold.apply(portion, self._fold.look_up(portion))
@@ -348,23 +356,38 @@ class _Rebuild:
 
     # Comparing like with like
 
-    async def _standstill(self, consumer: AIOKafkaConsumer) -> list[tuple[int, bytes]]:
-        """Find a moment at which nothing is published; see the old database as it is then, and read up to there."""
+    async def _standstill(self, consumer: AIOKafkaConsumer) -> tuple[Ends, Outbox]:
+        """Find a moment at which nothing is published and see the old database as it is then; returns where the topics
+        end, and what its outbox holds."""
         give_up = time.monotonic() + self._options.patience
         while True:
             before = await consumer.end_offsets(self._places)
             outbox = await self._database.run(self._open)
             after = await consumer.end_offsets(self._places)
             if before == after:
-                await self._fold_to(consumer, before)
-                return outbox
+                return before, outbox
             await self._database.run(self._close)
             if time.monotonic() > give_up:
                 raise Busy(
                     f"{self._service.name} kept publishing to {self._topic.name} for {self._options.patience:.0f} s"
                 )
             # What came meanwhile is folded outside the transaction, so that the next moment has little to catch up on.
-            await self._fold_to(consumer, after)
+            await self._fold_to(consumer, _of(self._topic, after))
+
+
+def _topics_apart(service: Service, catalogue: Catalogue) -> tuple[Topic, ...]:
+    """The internal topics on which a service keeps part of its record."""
+    recorded = {cls.TYPE for aggregate in service.aggregates for cls in aggregate.records}
+    return tuple(
+        topic
+        for topic in catalogue.topics.values()
+        if topic.kind is Kind.INTERNAL and service.name in topic.writers and not recorded.isdisjoint(topic.events)
+    )
+
+
+def _of(topic: Topic, ends: Ends) -> Ends:
+    """Of the ends of all topics those of one."""
+    return {place: end for place, end in ends.items() if place.topic == topic.name}
 
 
 @contextmanager
