@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,17 +15,15 @@ from typer.testing import CliRunner
 
 from services.cli import app
 from services.kit.comparing import ROW, Difference
-from services.kit.rebuild import Report, rebuild
-from services.kit.settings import Settings
 from services.kit.sides import NothingToCompare, Running
 from services.registry import SERVICES
 from tests.support.history import Topics
 from tests.support.ledger import build, catalogue
+from tests.support.ledger.rebuilding import ACCOUNTS, publish, rebuilt
 from tests.support.ledger.running import RunningLedger, running_ledger
 
 pytestmark = pytest.mark.broker
 
-ACCOUNTS = 40
 BROKEN = ("-m", "tests.support.broken")
 
 
@@ -36,38 +32,6 @@ def ledger(request: pytest.FixtureRequest, kafka: str, tmp_path: Path) -> Iterat
     url = request.getfixturevalue("postgres_database") if request.param == "postgresql" else None
     with running_ledger(kafka, tmp_path, url) as one:
         yield one
-
-
-def rebuilt(ledger: RunningLedger, **options: int) -> Report:
-    settings = Settings(
-        bootstrap_servers=ledger.bootstrap_servers, data_dir=ledger.folder, database_url=ledger.database_url
-    )
-    return asyncio.run(rebuild(build(ledger.name), settings, catalogue(ledger.name), **options))
-
-
-def publish(ledger: RunningLedger) -> None:
-    """Accounts (some with a day on which they are closed), clerks, entries for all, some with letters, and repeats."""
-    publisher = ledger.history.publisher()
-    soon, late = (datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (1, 86_400))
-    for number in range(ACCOUNTS):
-        body = {"name": f"名 {number}"}
-        if number % 4 < 2:
-            body["close_at"] = (soon if number % 4 else late).isoformat()
-        publisher.event(ledger.topic("accounts"), "ledger.account_requested.v1", f"a{number}", body)
-    for number in range(ACCOUNTS):
-        version, field = (1, "name") if number % 2 else (2, "called")
-        kind = f"ledger.clerk_named.v{version}"
-        publisher.event(ledger.topic("clerks"), kind, f"c{number % 9}", {field: f"员 {number}"})
-    entries = [
-        publisher.event(
-            ledger.topic("entries"), "ledger.entry_made.v1", f"a{key}", {"amount": amount, "letter": key % 10 == 0}
-        )
-        for amount in range(1, 9)
-        for key in range(0, ACCOUNTS, 2)
-    ]
-    for one in entries[::5]:
-        publisher.again(one)
-    publisher.flush()
 
 
 def wait_until_only_letters_are_open(ledger: RunningLedger) -> None:
@@ -208,3 +172,38 @@ def test_the_command_ends_with_0_where_all_is_equal_and_with_1_where_not(
 def test_a_service_without_a_database_is_nothing_to_compare_with(ledger: RunningLedger) -> None:
     with pytest.raises(NothingToCompare, match=ledger.name):
         rebuilt(ledger)
+
+
+def test_a_service_goes_on_from_the_rebuilt_database_as_if_it_had_never_been_replaced(ledger: RunningLedger) -> None:
+    with ledger.worker():
+        first = publish(ledger)
+        wait_for_accounts(ledger)
+        with pytest.raises(Running):
+            rebuilt(ledger, switch=True)
+        ledger.must_be_right()
+    report = rebuilt(ledger, switch=True)
+    assert report.differences.total == 0, report.differences
+    assert report.replaced is not None
+    with ledger.worker():
+        # Repeats of what the replaced database took in, and more for the same accounts.
+        publisher = ledger.history.publisher()
+        for one in first:
+            publisher.again(one)
+        publisher.flush()
+        publish(ledger)
+        ledger.must_be_right()
+    assert rebuilt(ledger).differences.total == 0
+
+
+def test_a_database_that_differs_is_replaced_only_if_that_is_accepted(ledger: RunningLedger) -> None:
+    with ledger.worker():
+        publish(ledger)
+        ledger.must_be_right()
+    change(ledger, "UPDATE ledger_account SET balance = balance + 1 WHERE key = 'a2'")
+    report = rebuilt(ledger, switch=True)
+    assert (report.differences.total, report.replaced) == (1, None)
+    report = rebuilt(ledger, switch=True, accept_differences=True)
+    assert (report.differences.total, report.replaced is None) == (1, False)
+    with ledger.worker():
+        publish(ledger)
+        ledger.must_be_right()
