@@ -1,0 +1,54 @@
+"""What a process costs while it is measured: processor time and memory, as Linux counts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+KIB_MB = 1024 / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command wrote, and its highest memory in MB."""
+
+    output: str
+    peak_mb: float
+
+    @property
+    def number(self) -> float:
+        """The number that stands at the end of what it wrote."""
+        return float(self.output.split()[-1])
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds of the processor that all threads of a process took so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_memory_mb(pid: int) -> float:
+    """The most memory that a running process held so far."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * KIB_MB
+
+
+def run(*arguments: str) -> Ended:
+    """Run a module of this project to its end; ends the program with what it wrote if it fails."""
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True)
+        assert process.stdout is not None
+        with process.stdout:
+            output = process.stdout.read()
+        # The usual way of waiting tells the highest memory of all processes so far, and not of this one.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            sys.exit(f"{arguments[0]} failed:\n{errors.read()[-3000:]}")
+    return Ended(output, usage.ru_maxrss * KIB_MB)
