@@ -26,7 +26,7 @@ from tests.support.system import ALL_SERVICES, System, publish, publishing, runn
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
-REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "900"))
+REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "400"))
 KILLED_AT = (0.3, 0.7)
 """Each service is killed when it has read these shares of its records."""
 SESSION_MS = 6000
@@ -218,6 +218,7 @@ def run_on(kit: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
         return found + mistakes(scenario, outcome_of(system))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fault", ["none", "kill-after-positions:4"])
 def test_screening_on_the_sound_kit_passes_the_faults_that_catch_broken_ones(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
