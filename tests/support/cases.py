@@ -277,6 +277,19 @@ def _loan_settled(case: Case) -> None:
     case.expected.intake[case.id] = "closed"
 
 
+def _loan_instalments(case: Case) -> None:
+    """Paid out in two parts and paid back in ten: much is reported of one case."""
+    case.shortlist()
+    case.contract()
+    case.disburse("0.5")
+    case.disburse("0.5")
+    for _ in range(10):
+        case.repay("0.1")
+    case.report("settlement")
+    case.owe("0", "settled")
+    case.expected.intake[case.id] = "closed"
+
+
 def _loan_running(case: Case) -> None:
     case.shortlist()
     case.contract()
@@ -338,6 +351,7 @@ WRITERS: Mapping[str, Callable[[Case], None]] = {
     "malformed": _rejected,
     "loan_rejected": _loan_rejected,
     "loan_settled": _loan_settled,
+    "loan_instalments": _loan_instalments,
     "loan_running": _loan_running,
     "loan_refused": _loan_refused,
     "loan_overdue": _loan_overdue,

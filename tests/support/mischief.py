@@ -26,7 +26,7 @@ from tests.support.system import ALL_SERVICES, System, wait_until
 
 SESSION_MS = 6000
 """The session timeout that the workers of a system that is to be struck are given."""
-BROKER_SECONDS = 90.0
+BROKER_SECONDS = 300.0
 TOGETHER = 0.3
 """How often two faults are combined."""
 

@@ -226,7 +226,7 @@ def read_outcome(bootstrap_servers: str, databases: Databases, mails: Path) -> O
     """What a run came to, after it has settled."""
     outcome = Outcome()
     causes: dict[str, Cause] = {}
-    for one in sorted(_read(bootstrap_servers), key=lambda one: (one.topic, one.partition, one.offset)):
+    for one in sorted(read_topics(bootstrap_servers), key=lambda one: (one.topic, one.partition, one.offset)):
         if one.topic not in INPUTS:
             _note(outcome, one)
         if one.topic not in DEAD_LETTERS and one.header("ce_id"):
@@ -341,7 +341,8 @@ def _places(consumer: Consumer) -> list[TopicPartition]:
     ]
 
 
-def _read(bootstrap_servers: str) -> Iterator[Output]:
+def read_topics(bootstrap_servers: str) -> Iterator[Output]:
+    """Every record of the topics that a service reads or writes; of each partition in order."""
     with _Reading(bootstrap_servers) as consumer:
         places = _places(consumer)
         left = {

@@ -167,11 +167,11 @@ def _ms(moment: datetime) -> int:
 class Writer:
     """Writes inputs case by case, and beside them what is to come of each."""
 
-    def __init__(self, base: datetime) -> None:
+    def __init__(self, base: datetime, seed: int = 20200323) -> None:
         self.base = base
         self.inputs: list[Input] = []
         self.expected = Expected()
-        self._random = Random(20200323)
+        self._random = Random(seed)
         self._originals: dict[tuple[str, int], list[tuple[float, dict[str, Any], str]]] = {}
         self._last_rank: dict[tuple[str, str], float] = {}
         self._events = 0

@@ -83,6 +83,11 @@ class Publisher:
 
     def publish(self, inputs: Iterable[Input]) -> None:
         """Send, and wait until all are confirmed."""
+        self.begin(inputs)
+        self.confirm()
+
+    def begin(self, inputs: Iterable[Input]) -> None:
+        """Send, and wait for nothing."""
         producer = self._producer
         assert producer is not None
         for one in inputs:
@@ -96,7 +101,11 @@ class Publisher:
                 on_delivery=self._confirmed,
             )
             producer.poll(0)
-        left = producer.flush(60)
+
+    def confirm(self, seconds: float = 60) -> None:
+        """Wait until all that was sent is confirmed."""
+        assert self._producer is not None
+        left = self._producer.flush(seconds)
         assert not left, f"{left} inputs were not confirmed"
         assert not self._failed, self._failed
 

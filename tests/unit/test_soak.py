@@ -1,0 +1,160 @@
+"""The soak's judge finds each kind of violation in a book that was doctored, and nothing in one that is right."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.faults.soak_book import open_book
+from tests.faults.soak_judge import Verdict, judge
+from tests.faults.soak_limits import watched
+from tests.faults.soak_load import WAVE, waves
+from tests.faults.soak_report import Report, Strike, write_report
+from tests.faults.soak_watch import Look, Sample, Seen
+from tests.support.mischief import CATALOGUE
+
+SOURCE = "//commerce/15"
+OURS = "//kouan/referral_intake"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Two referrals that were registered, one poison, one loan, one notice: all is right."""
+    with closing(open_book(tmp_path / "book.db")) as book:
+        submitted, registered = "referral.submitted.v1", "referral.registered.v1"
+        for place, id in enumerate(("one", "two")):
+            book.execute(
+                "INSERT INTO sent VALUES ('commerce.referrals', 0, ?, ?, ?, ?, 0, 5)", (place, SOURCE, id, submitted)
+            )
+            book.execute("INSERT INTO stood VALUES ('commerce.referrals', 0, ?, 5)", (place,))
+            for topic, source, name, kind, cause in (
+                ("commerce.referrals", SOURCE, id, submitted, ""),
+                ("referral.events", OURS, f"out-{id}", registered, id),
+            ):
+                book.execute(
+                    "INSERT INTO event (topic, source, id, part, place, key, kind, cause, crc) "
+                    "VALUES (?, ?, ?, 0, ?, 'R', ?, ?, 1)",
+                    (topic, source, name, place, kind, cause),
+                )
+            book.execute("INSERT INTO inbox VALUES ('referral_intake', ?, ?, 1)", (SOURCE, id))
+            book.execute("INSERT INTO asked VALUES ('intake', ?, 'registered')", (id,))
+            book.execute("INSERT INTO became VALUES ('intake', ?, 'registered')", (id,))
+        book.execute("INSERT INTO sent VALUES ('commerce.referrals', 1, 0, '', '', '', 1, 6)")
+        book.execute("INSERT INTO stood VALUES ('commerce.referrals', 1, 0, 6)")
+        book.execute("INSERT INTO letter VALUES ('l', 'referral_intake', 'commerce.referrals', 1, 0, 'bad', 1)")
+        book.execute("INSERT INTO loan VALUES ('R', 'CNY', 500, 200)")
+        book.execute("INSERT INTO notice VALUES ('n', 1, 1, 0, 1, 9, 0)")
+        for what in ("exposure", "counted exposure", "stored exposure"):
+            book.execute("INSERT INTO tallied VALUES (?, 'ruili CNY', 300)", (what,))
+        book.execute("INSERT INTO tallied VALUES ('dead letters', 'bad', 1)")
+        yield book
+
+
+def broken(book: sqlite3.Connection) -> set[str]:
+    return {one.name for one in judge(book) if not one.kept}
+
+
+def test_a_book_in_which_all_is_right_has_no_faults(book: sqlite3.Connection) -> None:
+    assert [one for one in judge(book) if not one.kept] == []
+
+
+@pytest.mark.parametrize(
+    ("doctored", "names"),
+    [
+        ("DELETE FROM stood WHERE place = 1", {"acknowledged"}),
+        ("UPDATE stood SET crc = 4 WHERE part = 0 AND place = 1", {"acknowledged"}),
+        ("DELETE FROM event WHERE id = 'out-two'", {"answered"}),
+        ("INSERT INTO event SELECT topic, source, 'out-more', part, place + 1, key, kind, cause, crc, 1, 0, 0 "
+         "FROM event WHERE id = 'out-two'", {"answered"}),
+        ("UPDATE became SET value = 'rejected' WHERE key = 'one'", {"states"}),
+        ("DELETE FROM became WHERE key = 'one'", {"states"}),
+        ("INSERT INTO tallied VALUES ('came refusals', 'over_contracted', 1)", {"states"}),
+        ("DELETE FROM inbox WHERE id = 'two'", {"taken_in"}),
+        ("INSERT INTO inbox VALUES ('liaison', '//kouan/risk_monitor', 'x', 2)", {"taken_in"}),
+        ("UPDATE event SET copies = 2, differing = 1 WHERE id = 'out-one'", {"once"}),
+        ("INSERT INTO event SELECT 'loan.events', source, id, part, place, key, kind, '', crc, 1, 0, 0 "
+         "FROM event WHERE id = 'out-two'", {"once"}),
+        ("UPDATE event SET place = 1 - place WHERE topic = 'referral.events'", {"order"}),
+        ("UPDATE loan SET paid_back = 100", {"balances"}),
+        ("UPDATE tallied SET number = 299 WHERE what = 'stored exposure'", {"balances"}),
+        ("DELETE FROM tallied WHERE what = 'counted exposure'", {"balances"}),
+        ("UPDATE notice SET mails = 0", {"notices"}),
+        ("UPDATE notice SET told = 2", {"notices"}),
+        ("UPDATE notice SET queued = 0", {"notices"}),
+        ("UPDATE notice SET mails = 2, differing = 1", {"notices"}),
+        ("DELETE FROM letter", {"dead_letters"}),
+        ("UPDATE letter SET part = 0", {"dead_letters"}),
+        ("DROP TABLE letter", {"dead_letters"}),
+    ],
+)  # fmt: skip
+def test_a_violation_is_found_under_its_name(book: sqlite3.Connection, doctored: str, names: set[str]) -> None:
+    book.execute(doctored)
+    assert broken(book) == names
+
+
+def test_a_mail_that_was_sent_again_with_the_same_content_is_no_fault(book: sqlite3.Connection) -> None:
+    book.execute("UPDATE notice SET mails = 2")
+    assert broken(book) == set()
+
+
+def seen(memory: list[int]) -> Seen:
+    """A run of so many samples of one worker, ten seconds apart."""
+    samples = [Sample(10.0 * place, 100.0, size, 20) for place, size in enumerate(memory)]
+    return Seen([Look(10.0 * len(memory), 5000, {})], {"screening-0": samples})
+
+
+def verdict(of: Seen, name: str) -> Verdict:
+    loaded = 10.0 * len(of.samples["screening-0"])
+    return next(one for one in watched(of, loaded, 5000, [], []) if one.name == name)
+
+
+def test_memory_that_grows_by_more_than_its_share_is_found() -> None:
+    assert verdict(seen([100_000_000] * 30), "memory").kept
+    assert verdict(seen([100_000_000 + 400_000 * place for place in range(30)]), "memory").kept
+    assert not verdict(seen([100_000_000 + 1_000_000 * place for place in range(30)]), "memory").kept
+
+
+def test_open_files_that_pile_up_and_too_few_events_are_found() -> None:
+    many = seen([100] * 30)
+    many.samples["screening-0"].append(Sample(295.0, 100.0, 100, 200))
+    assert not verdict(many, "files").kept
+    many.looks[-1] = Look(300.0, 4999, {})
+    assert not verdict(many, "volume").kept
+
+
+def test_waves_have_new_ids_and_tell_their_poison() -> None:
+    stream = waves(7)
+    first, second = next(stream), next(stream)
+    assert len(first.expected.intake) == len(second.expected.intake) == WAVE
+    assert not first.expected.intake.keys() & second.expected.intake.keys()
+    ids = [{dict(one.headers).get("ce_id") for one in wave.inputs} - {None} for wave in (first, second)]
+    assert not ids[0] & ids[1]
+    assert len(first.poison) == sum(first.expected.dead.values())
+
+
+def test_the_report_tells_every_verdict_and_every_fault(tmp_path: Path) -> None:
+    report = Report(
+        7, 1.0, 20.0, ("liaison",), 150, 2000, 60.0,
+        [Strike(10.0, 14.0, ["甲"], ["a worker <is> killed"], ["screening-0"])],
+        seen([100] * 6),
+        [Verdict("once", "一次", "once", "5", []), Verdict("order", "次序", "order", "6", ["R is out"])],
+    )  # fmt: skip
+    write_report(report, tmp_path)
+    text = (tmp_path / "soak-report.md").read_text(encoding="utf-8")
+    assert "✓ 成立 kept" in text
+    assert "R is out" in text
+    assert "0:10" in text
+    ElementTree.parse(tmp_path / "soak.svg")
+    assert '"kept": false' in (tmp_path / "soak.json").read_text(encoding="utf-8")
+
+
+def test_every_fault_has_a_name_of_its_own_and_lasts_less_than_the_time_between_faults() -> None:
+    assert len({one.name for one in CATALOGUE}) == len(CATALOGUE) >= 15
+    assert all(0 <= one.lasts[0] <= one.lasts[1] <= 12 for one in CATALOGUE)
+    assert random.Random(1).choice(CATALOGUE).zh
