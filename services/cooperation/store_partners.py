@@ -8,7 +8,7 @@ from services.kit.columns import StateRow, json_column
 
 
 class ConsortiumRow(StateRow, table=True):
-    """One case, by referral id: its facts, its mode, and who was invited. Sums stand as decimal text."""
+    """One case, by referral id: its facts, its mode, who was invited, and its loan. Sums stand as decimal text."""
 
     __tablename__ = "cooperation_consortium"
 
@@ -24,6 +24,7 @@ class ConsortiumRow(StateRow, table=True):
     invitations: list[dict[str, Any]] = json_column()
     searches: int
     searched_at: str | None = None
+    loan: dict[str, Any] | None = json_column(nullable=True)
 
 
 class EnterpriseRow(StateRow, table=True):

@@ -47,6 +47,7 @@ LEFT_OUT: Final = frozenset(
         "cooperation.case_noted",
         "cooperation.consent_noted",
         "cooperation.hold_noted",
+        "cooperation.loan_noted",
         "enterprise.noted",
         "enterprise.case_closed",
         "bulletin.round_held",

@@ -33,6 +33,7 @@ from schemas.partner import (
     CooperationPartnerSilent,
 )
 from schemas.sharing import ShareOf
+from schemas.terms import CooperationLoanNoted, CooperationTermsDiffer, CooperationTermsKept
 from schemas.values import (
     CooperationMode,
     Currency,
@@ -45,6 +46,7 @@ from schemas.values import (
     SizeClass,
     SubjectKind,
 )
+from services.cooperation.domain.days import whole_second
 from services.cooperation.domain.shares import ZERO
 from services.kit.door import Deadline
 
@@ -53,6 +55,9 @@ ANSWER: Final = "answer"
 
 SEARCH: Final = "search"
 """Deadline: the directory is searched again, because the consortium is short."""
+
+TERMS: Final = "terms"
+"""Deadline: the terms of a loan are compared with what was agreed."""
 
 _BETWEEN_SEARCHES: Final = timedelta(days=7)
 
@@ -78,6 +83,9 @@ class Standing(StrEnum):
     LEFT = "left"
     ENDED = "ended"
 
+
+UNDER_WAY: Final = (Status.AWAITING_CONSENT, Status.GATHERING, Status.SHORT, Status.COMPLETE)
+"""From the mode to the end of the case."""
 
 IN_FORCE: Final = frozenset({Standing.OPEN, Standing.JOINED})
 
@@ -118,6 +126,19 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True)
+class LoanTerms:
+    """How a loan was signed or paid out at a moment; `compared` once that was held against what was agreed."""
+
+    loan_id: str
+    step: str
+    mode: CooperationMode
+    contracted: Decimal
+    currency: Currency
+    at: datetime
+    compared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Consortium:
     """One case. `facts` is None while nothing but a consent is known, `mode` and `share_of` until it is shortlisted.
 
@@ -138,6 +159,7 @@ class Consortium:
     invitations: tuple[Invitation, ...] = ()
     searches: int = 0
     searched_at: datetime | None = None
+    loan: LoanTerms | None = None
 
     @property
     def missing(self) -> Decimal:
@@ -154,8 +176,16 @@ class Consortium:
 
 
 def deadlines(state: Consortium | None) -> Iterator[Deadline]:
-    """The first of the open invitations to run out; while the consortium is short, the next search; none on hold."""
-    if state is None or state.held:
+    """The first of the open invitations to run out; while the consortium is short, the next search; none on hold.
+
+    A loan is compared by a deadline, due when it was signed or paid out: by then all topics have been read so far, and
+    what partners said before is known, whichever topic was read first.
+    """
+    if state is None:
+        return
+    if state.loan is not None and not state.loan.compared and state.status in UNDER_WAY:
+        yield Deadline(TERMS, whole_second(state.loan.at))
+    if state.held:
         return
     if state.status is Status.SHORT and state.searched_at is not None and state.searches < SEARCHES:
         yield Deadline(SEARCH, state.searched_at + _BETWEEN_SEARCHES)
@@ -232,6 +262,16 @@ def _searched(state: Consortium, searched: ConsortiumSearched) -> Consortium:
     return replace(state, searches=searched.round, searched_at=searched.searched_at)
 
 
+def _loan_noted(state: Consortium, noted: CooperationLoanNoted) -> Consortium:
+    contracted = noted.contracted
+    loan = LoanTerms(noted.loan_id, noted.step, noted.mode, contracted.amount, contracted.currency, noted.noted_at)
+    return replace(state, loan=loan)
+
+
+def _compared(state: Consortium, told: CooperationTermsKept | CooperationTermsDiffer) -> Consortium:
+    return state if state.loan is None else replace(state, loan=replace(state.loan, compared=True))
+
+
 def _joined(state: Consortium, joined: CooperationPartnerJoined) -> Consortium:
     return _standing(state, joined.share.partner, Standing.JOINED, joined.share.amount.amount)
 
@@ -279,6 +319,9 @@ _CHANGES: Final[Mapping[type[Payload], Callable[[Consortium, Any], Consortium]]]
     ConsortiumShort: _short,
     ConsortiumSearched: _searched,
     ConsortiumClosed: _becomes(Status.CLOSED),
+    CooperationLoanNoted: _loan_noted,
+    CooperationTermsKept: _compared,
+    CooperationTermsDiffer: _compared,
 }
 
 RECORDS: Final = tuple(_CHANGES)

@@ -16,11 +16,12 @@ from schemas.partner import (
     ParticipationAnswered,
     PartnerLeft,
 )
-from services.cooperation.domain.consortium import SEARCH, Consortium, Invitation, Standing, Status, evolve
+from services.cooperation.domain.consortium import SEARCH, TERMS, Consortium, Invitation, Standing, Status, evolve
 from services.cooperation.domain.consortium_texts import Code, refuse
 from services.cooperation.domain.gathering import PartnerOutlook, balance, facts_of, gather, say_short, search, share
 from services.cooperation.domain.parties import unit_of
 from services.cooperation.domain.shares import ZERO, percent_of, taken_by_percent
+from services.cooperation.domain.terms import compare
 from services.kit.door import Deadline, Invalid, Output
 
 
@@ -79,9 +80,14 @@ def let_leave(state: Consortium, event: Event[PartnerLeft], outlook: PartnerOutl
 
 
 def see_to_time(state: Consortium, event: Event[Deadline], outlook: PartnerOutlook) -> Iterator[Output]:
-    """Who did not answer in time is not waited for, and the next is asked; who is short searches again."""
+    """Who did not answer in time is not waited for, and the next is asked; who is short searches again; a loan is
+    compared with what was agreed.
+    """
     if event.data.name == SEARCH:
         yield from search(state, event.subject, event.time, outlook)
+        return
+    if event.data.name == TERMS:
+        yield from compare(state, event)
         return
     late = [one for one in state.standing(Standing.OPEN) if one.deadline <= event.time]
     now = state

@@ -12,7 +12,7 @@ from schemas.bulletin import EnterpriseCase, EnterpriseCaseEnded, EnterpriseSeen
 from schemas.consent import ConsentRecorded, ConsentScope
 from schemas.consortium import ConsortiumClosed, CooperationCaseNoted, CooperationConsentNoted, CooperationHoldNoted
 from schemas.envelope import Event, Payload
-from schemas.loan import LoanDisbursed
+from schemas.loan import LoanContracted, LoanDisbursed
 from schemas.plan import PlanProjectReferred, PlanProjectStageTold
 from schemas.referral import Referral, ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
@@ -25,8 +25,9 @@ from schemas.screening import (
     ScreeningWithdrawn,
 )
 from schemas.values import Side
-from services.cooperation.domain.consortium import Consortium, Facts, Status, evolve
+from services.cooperation.domain.consortium import UNDER_WAY, Consortium, Facts, Status, evolve
 from services.cooperation.domain.gathering import PartnerOutlook, end, facts_of, gather, pause, propose, resume
+from services.cooperation.domain.terms import note_loan
 from services.kit.door import Early, Output, To
 
 NOT_REGISTERED: Final = "the referral is not registered yet"
@@ -119,10 +120,19 @@ def propose_mode(state: Consortium, event: Event[ScreeningShortlisted], outlook:
     yield from _tell_plan(state, event.subject, "shortlisted")
 
 
+def note_contract(state: Consortium, event: Event[LoanContracted], outlook: PartnerOutlook) -> Iterator[Output]:
+    """A loan was signed. Raises Early where the shortlist, which stands on another topic, has not been read yet."""
+    if state.status is Status.NOTED:
+        raise Early("a loan was signed, so the case was shortlisted, which has not been read yet")
+    yield from note_loan(event)
+
+
 def note_disbursement(
     state: Consortium | None, event: Event[LoanDisbursed], outlook: PartnerOutlook
 ) -> Iterator[Output]:
-    """Money has flowed: only the plan is told."""
+    """Money has flowed: the plan is told, and the first time the loan is looked at again."""
+    if state is not None and state.status in UNDER_WAY:
+        yield from note_loan(event)
     yield from _tell_plan(state, event.subject, "financed")
 
 

@@ -19,7 +19,7 @@ from schemas.consortium import (
 )
 from schemas.cooperation import CooperationRefused
 from schemas.envelope import Payload
-from schemas.loan import LoanDisbursed
+from schemas.loan import LoanContracted, LoanDisbursed
 from schemas.partner import (
     CooperationInvitationEnded,
     CooperationInvitationPaused,
@@ -43,7 +43,8 @@ from schemas.screening import (
     ScreeningShortlisted,
     ScreeningWithdrawn,
 )
-from services.cooperation.domain.consortium import ANSWER, RECORDS, SEARCH, Status, evolve
+from schemas.terms import CooperationLoanNoted, CooperationTermsDiffer, CooperationTermsKept
+from services.cooperation.domain.consortium import ANSWER, RECORDS, SEARCH, TERMS, UNDER_WAY, Status, evolve
 from services.cooperation.domain.consortium_answers import let_leave, see_to_time, take_answer
 from services.cooperation.domain.consortium_case import (
     NOT_REGISTERED,
@@ -51,6 +52,7 @@ from services.cooperation.domain.consortium_case import (
     close_screened,
     note_case,
     note_consent,
+    note_contract,
     note_disbursement,
     note_hold,
     propose_mode,
@@ -59,7 +61,6 @@ from services.cooperation.domain.consortium_case import (
 from services.cooperation.domain.consortium_texts import Code, refuse_by_table
 from services.kit.transitions import CLOCK, OURS, PARTNERS, Leads, Transition, Transitions
 
-_UNDER_WAY: Final = (Status.AWAITING_CONSENT, Status.GATHERING, Status.SHORT, Status.COMPLETE)
 _ASKED: Final[dict[type[Payload], Leads]] = {
     CooperationPartnerInvited: Status.GATHERING,
     ConsortiumShort: Status.SHORT,
@@ -104,11 +105,11 @@ TABLE: Final = Transitions(
                 PlanProjectReferred: None,
             },
         ),
-        Transition(ReferralRegistered, (*_UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
+        Transition(ReferralRegistered, (*UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
         Transition(ReferralAmended, (Status.NOTED,), OURS, {CooperationCaseNoted: None, **_COUNTED}, early=True),
         Transition(
             ReferralAmended,
-            _UNDER_WAY,
+            UNDER_WAY,
             OURS,
             {CooperationCaseNoted: None, CooperationInvitationEnded: None, **_PROPOSED, **_COUNTED},
         ),
@@ -116,7 +117,7 @@ TABLE: Final = Transitions(
         Transition(ConsentRecorded, (None, Status.NOTED), OURS, {CooperationConsentNoted: Status.NOTED}, silent=True),
         Transition(
             ConsentRecorded,
-            _UNDER_WAY,
+            UNDER_WAY,
             OURS,
             {
                 CooperationConsentNoted: None,
@@ -134,10 +135,10 @@ TABLE: Final = Transitions(
             {**_PROPOSED, PlanProjectStageTold: None},
             early=True,
         ),
-        Transition(ScreeningShortlisted, (*_UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
+        Transition(ScreeningShortlisted, (*UNDER_WAY, Status.CLOSED), OURS, {}, silent=True),
         Transition(
             ScreeningHeld,
-            (Status.NOTED, *_UNDER_WAY),
+            (Status.NOTED, *UNDER_WAY),
             OURS,
             {CooperationHoldNoted: None, CooperationInvitationPaused: None},
             early=True,
@@ -145,23 +146,28 @@ TABLE: Final = Transitions(
         ),
         Transition(
             ScreeningReleased,
-            (Status.NOTED, *_UNDER_WAY),
+            (Status.NOTED, *UNDER_WAY),
             OURS,
             {CooperationHoldNoted: None, CooperationInvitationResumed: None, **_ASKED},
             early=True,
             silent=True,
         ),
         *(Transition(hold, (Status.CLOSED,), OURS, {}, silent=True) for hold in (ScreeningHeld, ScreeningReleased)),
-        Transition(LoanDisbursed, (None, *Status), OURS, {PlanProjectStageTold: None}, silent=True),
+        Transition(LoanContracted, (Status.NOTED, *UNDER_WAY), OURS, {CooperationLoanNoted: None}, early=True),
+        Transition(LoanContracted, (Status.CLOSED,), OURS, {}, silent=True),
+        Transition(
+            LoanDisbursed, UNDER_WAY, OURS, {CooperationLoanNoted: None, PlanProjectStageTold: None}, silent=True
+        ),
+        Transition(LoanDisbursed, (None, Status.NOTED, Status.CLOSED), OURS, {PlanProjectStageTold: None}, silent=True),
         *(
             row
             for ending in _ENDINGS
             for row in (
-                Transition(ending, (Status.NOTED, *_UNDER_WAY), OURS, _CLOSED, early=True),
+                Transition(ending, (Status.NOTED, *UNDER_WAY), OURS, _CLOSED, early=True),
                 Transition(ending, (Status.CLOSED,), OURS, {}, silent=True),
             )
         ),
-        Transition(ReferralClosed, (Status.NOTED, *_UNDER_WAY), OURS, _CLOSED, silent=True),
+        Transition(ReferralClosed, (Status.NOTED, *UNDER_WAY), OURS, _CLOSED, silent=True),
         Transition(ReferralClosed, (None, Status.CLOSED), OURS, {}, silent=True),
         Transition(
             ParticipationAnswered,
@@ -197,6 +203,7 @@ TABLE: Final = Transitions(
             CLOCK,
             {ConsortiumSearched: None, CooperationPartnerInvited: Status.GATHERING},
         ),
+        Transition(TERMS, UNDER_WAY, CLOCK, {CooperationTermsKept: None, CooperationTermsDiffer: None}),
         Transition(ANSWER, (Status.GATHERING,), CLOCK, {CooperationPartnerSilent: None, **_ASKED}),
     ),
     status=lambda state: state.status,
@@ -215,6 +222,7 @@ ROUTES: Final = TABLE.routes(
         ScreeningShortlisted: propose_mode,
         ScreeningHeld: note_hold,
         ScreeningReleased: note_hold,
+        LoanContracted: note_contract,
         LoanDisbursed: note_disbursement,
         **dict.fromkeys(_ENDINGS, close_screened),
         ReferralClosed: close_case,

@@ -101,6 +101,28 @@ ENDED: Final[Mapping[str, tuple[str, str]]] = {
     ),
 }
 
+DIFFERENCES: Final[Mapping[str, tuple[str, str]]] = {
+    "mode_differs": (
+        "约定的合作方式为 {agreed}，贷款采用 {told}：请双方核对，确需变更的先修改推荐。",
+        "The mode agreed on is {agreed}, the loan is made as {told}: both sides should look at it, and amend the "
+        "referral first where a change is meant.",
+    ),
+    "currency_differs": (
+        "约定币种为 {agreed}，贷款币种为 {told}：请核对合同或修改推荐。",
+        "The currency agreed on is {agreed}, that of the loan is {told}: check the contract, or amend the referral.",
+    ),
+    "sum_differs": (
+        "约定由银行发放 {agreed} {currency}，合同金额为 {told} {currency}：请核对份额，确需变更的先修改推荐。",
+        "The bank was to lend {agreed} {currency}, the contract is over {told} {currency}: check the parts, and amend "
+        "the referral first where a change is meant.",
+    ),
+    "parts_missing": (
+        "合作份额尚缺 {missing} {currency} 即已签约或放款：请落实合作机构，或修改合作方式。",
+        "{missing} {currency} were still missing when the loan was signed or paid out: find partners for it, or "
+        "change the mode.",
+    ),
+}
+
 PAUSED: Final = (
     "案件暂停办理，答复期限停止计算；恢复办理后另行通知新的期限。暂停期间仍可答复。",
     "The case is on hold and the time for an answer stands still; its new end is told when the case goes on. An answer "

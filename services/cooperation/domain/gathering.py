@@ -247,13 +247,13 @@ def _complete(state: Consortium, case: str, at: datetime) -> ConsortiumComplete:
         amount=Money(amount=facts.amount, currency=facts.currency),
         own=balance(state.own, facts),
         shares=tuple(share(one, facts) for one in state.standing(Standing.JOINED)),
-        exposures=tuple(_exposures(state, facts)),
+        exposures=tuple(exposures(state, facts)),
         final_borrowers=tuple(_final_borrowers(facts)),
         completed_at=at,
     )
 
 
-def _exposures(state: Consortium, facts: Facts) -> Iterator[BankExposure]:
+def exposures(state: Consortium, facts: Facts) -> Iterator[BankExposure]:
     """Whom the bank's money is lent to. On-lending lends it to the partner banks, whoever uses it in the end."""
     if state.mode is CooperationMode.SME_ON_LENDING:
         for one in state.standing(Standing.JOINED):

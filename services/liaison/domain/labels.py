@@ -222,6 +222,7 @@ TITLES: Final[Mapping[str, Pair]] = {
     "invitation_resumed": Pair("邀请恢复计时", "Invitation goes on"),
     "consortium_complete": Pair("合作份额已落实", "All parts taken up"),
     "consortium_short": Pair("合作份额尚有缺口", "Parts are missing"),
+    "terms_differ": Pair("贷款与约定不一致", "Loan differs from what was agreed"),
     "loan_approved": Pair("贷款获批", "Loan approved"),
     "loan_declined": Pair("贷款未获批准", "Loan declined"),
     "loan_disbursed": Pair("贷款发放", "Loan disbursed"),

@@ -69,6 +69,7 @@ from schemas.screening import (
     ScreeningReleased,
     ScreeningShortlisted,
 )
+from schemas.terms import CooperationTermsDiffer
 from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.liaison.domain.recipients import Unit
 
@@ -131,6 +132,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(CooperationInvitationResumed, "invitation_resumed", (Unit.PARTNER,)),
     Rule(ConsortiumComplete, "consortium_complete", _GROUND),
     Rule(ConsortiumShort, "consortium_short", (Unit.BRANCH, Unit.BANK_HQ)),
+    Rule(CooperationTermsDiffer, "terms_differ", _GROUND),
     Rule(CooperationRefused, "step_refused", (Unit.PARTY, Unit.PARTNER)),
     Rule(PlanPartRecorded, "plan_part_submitted", _SCREENERS),
     Rule(PlanPartReplaced, "plan_part_submitted", _SCREENERS),

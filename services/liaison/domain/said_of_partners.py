@@ -12,6 +12,7 @@ from schemas.partner import (
     CooperationPartnerInvited,
 )
 from schemas.sharing import PartnerShare
+from schemas.terms import CooperationTermsDiffer
 from schemas.values import Balance
 from services.liaison.domain.context import Pair
 from services.liaison.domain.labels import label, written_deadline, written_moment, written_money, written_sum
@@ -74,6 +75,16 @@ def _short(payload: ConsortiumShort) -> Facts:
     yield from _shares(payload.shares)
 
 
+def _terms(payload: CooperationTermsDiffer) -> Facts:
+    yield "贷款编号", "Loan", same(payload.loan_id)
+    yield "约定方式", "Mode agreed on", label(payload.agreed_mode)
+    yield "贷款方式", "Mode of the loan", label(payload.mode)
+    yield "约定由银行发放", "The bank was to lend", _sum(payload.agreed)
+    yield "合同金额", "Sum of the contract", _sum(payload.contracted)
+    for one in payload.differences:
+        yield "差异", "Difference", Pair(one.zh, one.en)
+
+
 def _shares(shares: tuple[PartnerShare, ...]) -> Facts:
     for share in shares[:SHOWN]:
         sum = written_money(share.amount)
@@ -93,6 +104,7 @@ FACTS: Final[FactsOf] = {
     CooperationInvitationResumed: _resumed,
     ConsortiumComplete: _complete,
     ConsortiumShort: _short,
+    CooperationTermsDiffer: _terms,
 }
 
 VALUES: Final[ValuesOf] = {

@@ -15,6 +15,7 @@ from schemas.cooperation import CooperationRefused
 from schemas.directory import PartnerEntered
 from schemas.envelope import Event, Payload
 from schemas.json_schema import EXAMPLES
+from schemas.loan import LoanContracted, LoanDisbursed, LoanPosition
 from schemas.partner import ParticipationAnswered, PartnerLeft
 from schemas.reference import CHINA_TIME, Directory
 from schemas.referral import REFERRAL_EXAMPLE, Referral, ReferralAmended, ReferralRegistered
@@ -37,6 +38,7 @@ from services.kit.working_days import Overrides, WorkingDays
 CASE = "NMG-2020-000123"
 REGISTERED = datetime(2020, 4, 1, 9, 30, tzinfo=CHINA_TIME)
 INTAKE = "//kouan/referral_intake"
+LOANS = "//kouan/loan_desk"
 SCREENING = "//kouan/screening"
 RULES = load_mode_rules()
 _CALENDAR = WorkingDays(Overrides())
@@ -50,6 +52,8 @@ def after(days: float) -> datetime:
 
 SHORTLISTED = after(8)
 ANSWERED = after(9)
+SIGNED = after(40)
+PAID = after(45)
 
 
 def event(payload: Payload, at: datetime, source: str, id: str = "") -> Event[Any]:
@@ -129,6 +133,24 @@ def _hold(kind: type[ScreeningHeld] | type[ScreeningReleased], holds: tuple[str,
     example = sorted((EXAMPLES / kind.TYPE).glob("valid-*.json"))[0]
     payload = kind.model_validate_json(example.read_bytes()).model_copy(update={"holds": holds})
     return event(payload, at, SCREENING)
+
+
+def signed(mode: str, amount: str, at: datetime = SIGNED, currency: str = "CNY") -> Event[Any]:
+    """The loan contract, as the loan desk tells of it."""
+    return event(LoanContracted(loan=_loan(mode, amount, "0", currency), contract_number="DK-1"), at, LOANS)
+
+
+def paid(mode: str, amount: str, part: str, so_far: str, at: datetime = PAID) -> Event[Any]:
+    """A payment under a contract over `amount`; `so_far` includes this part."""
+    payload = LoanDisbursed(loan=_loan(mode, amount, so_far, "CNY"), amount={"amount": part, "currency": "CNY"})
+    return event(payload, at, LOANS)
+
+
+def _loan(mode: str, amount: str, disbursed: str, currency: str) -> LoanPosition:
+    example = EXAMPLES / LoanContracted.TYPE / "valid-contracted.json"
+    told = LoanContracted.model_validate_json(example.read_bytes()).loan.model_dump()
+    sums = {"contracted": amount, "approved": amount, "disbursed": disbursed, "outstanding": disbursed}
+    return LoanPosition.model_validate({**told, **sums, "mode": mode, "currency": currency})
 
 
 def closed(at: datetime = ANSWERED, by: str = "loan.settled.v1") -> Event[Any]:
