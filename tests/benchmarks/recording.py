@@ -18,6 +18,7 @@ Recording = Mapping[str, Sequence[Input]]
 """The records of each topic; those of one partition stand in their order."""
 
 SECONDS = 60.0
+READY_SECONDS = 180.0
 
 
 def record(servers: str, folder: Path, referrals: int) -> Recording:
@@ -25,7 +26,7 @@ def record(servers: str, folder: Path, referrals: int) -> Recording:
     scenario = build_scenario(referrals)
     with System(servers, folder) as system:
         system.publisher.publish(scenario.directory)
-        system.workers.wait_ready()
+        system.workers.wait_ready(READY_SECONDS)
         system.publisher.publish(scenario.inputs)
         system.settle()
     found: dict[str, list[Input]] = defaultdict(list)
@@ -67,7 +68,7 @@ def _messages(servers: str) -> Iterator[Message]:
 
 
 def _input(message: Message) -> Input:
-    headers = tuple((name, value or b"") for name, value in message.headers() or ())
+    headers = tuple((name, bytes(value or b"")) for name, value in message.headers() or ())
     moment = message.timestamp()[1]
     value, key = message.value(), message.key()
     return Input(

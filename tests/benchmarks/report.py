@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.figures import Found
+from tests.benchmarks.figures import Found, Result
 
 SLOWER = 0.9
 """A ratio below this share of the one before is told."""
@@ -71,6 +71,14 @@ def compared(found: Found) -> list[tuple[Pair, Spread, bool | None]]:
             middle = spread(values)
             rows.append((pair, middle, None if pair.goal is None else middle.middle >= pair.goal))
     return rows
+
+
+def results(found: Found) -> list[Result]:
+    """The medians of the pairs that ran, with their goals."""
+    return [
+        Result(f"{pair.ours} / {pair.other}", values.middle, least=pair.goal, ratio=True)
+        for pair, values, _ in compared(found)
+    ]
 
 
 def slower(found: Found, before: Mapping[str, Any] | None) -> list[str]:

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from services.embedded.kafka import find_or_start
 from tests.benchmarks import report
-from tests.benchmarks.figures import about, keep
+from tests.benchmarks.figures import Result, about, finish, keep
 from tests.benchmarks.hop import catalogue
 from tests.benchmarks.load import load
 from tests.benchmarks.peers.contestants import Contestant
@@ -69,8 +69,8 @@ def measure(bootstrap_servers: str, folder: Path, count: int, pairs: int, consol
     return found
 
 
-def show(found: dict[str, list[float]], count: int, console: Console) -> float:
-    """The table; returns the median ratio."""
+def show(found: dict[str, list[float]], count: int, console: Console) -> list[Result]:
+    """The table; returns the median ratio with its goal."""
     ratios = [kit / bare for kit, bare in zip(found["kit"], found["bare"], strict=True)]
     table = Table(title=f"一次持久跳转 · one durable hop, {count:,} events, {len(ratios)} pairs")
     for column in ("", "min", "median", "max"):
@@ -81,21 +81,7 @@ def show(found: dict[str, list[float]], count: int, console: Console) -> float:
     middle = statistics.median(ratios)
     table.add_row("比值 · ratio kit/bare", *(f"{value:.2f}" for value in (min(ratios), middle, max(ratios))))
     console.print(table)
-    verdict = "达到 · met" if middle >= GOAL else "未达到 · missed"
-    console.print(f"目标 · goal ≥ {GOAL}: {verdict}")
-    return middle
-
-
-def compare(found: dict[str, list[float]], before: dict[str, object] | None, console: Console) -> None:
-    """Say when the kit became slower by more than a tenth, relative to the bare loop of its own run."""
-    if before is None:
-        return
-    then = before["events_per_second"]
-    assert isinstance(then, dict)
-    old = statistics.median(kit / bare for kit, bare in zip(then["kit"], then["bare"], strict=True))
-    new = statistics.median(kit / bare for kit, bare in zip(found["kit"], found["bare"], strict=True))
-    if new < 0.9 * old:
-        console.print(f"[red]变慢 · slower than at {before['commit']}: ratio {old:.2f} → {new:.2f}[/red]")
+    return [Result("kit / bare loop", middle, least=GOAL, ratio=True)]
 
 
 def pairs(events: int, count: int, console: Console) -> None:
@@ -110,10 +96,7 @@ def pairs(events: int, count: int, console: Console) -> None:
             console.print(f"写入 {events:,} 条事件 · loading {events:,} events")
             load(servers, SOURCE, events)
             found = measure(servers, folder, events, count, console)
-    show(found, events, console)
-    file, before = keep("hop", found, events)
-    compare(found, before, console)
-    console.print(f"数据 · figures: {file}")
+    finish("hop", found, events, show(found, events, console), console)
 
 
 def peers(chosen: list[Contestant], events: int, warm: int, rounds: int, console: Console) -> None:
@@ -128,7 +111,7 @@ def peers(chosen: list[Contestant], events: int, warm: int, rounds: int, console
         return
     titles = {each.name: each.title for each in chosen}
     report.show(found, titles, events, console)
-    file, before = keep(f"race-{events}", found, events)
+    file, before = keep(f"race-{events}", found, events, report.results(found))
     for text in report.slower(found, before):
         console.print(f"[red]{text}[/red]")
     console.print(f"数据 · figures: {file}")

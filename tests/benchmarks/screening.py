@@ -7,16 +7,13 @@ filled straight into the state table first. Rounds alternate, so that the ratios
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from kafka import KafkaAdminClient
 from rich.console import Console
@@ -25,7 +22,7 @@ from rich.table import Table
 
 from services.embedded.kafka import find_or_start
 from tests.benchmarks import screening_events
-from tests.benchmarks.figures import FOLDER, about
+from tests.benchmarks.figures import Result, finish
 from tests.benchmarks.hop import catalogue
 from tests.benchmarks.load import load
 from tests.benchmarks.run import measured
@@ -33,7 +30,6 @@ from topics.definition import load_catalogue
 from topics.plan import apply, plan, read_cluster
 
 OF_HOP, OF_FEW, MEMORY_MB = 0.2, 0.8, 400
-SLOWER = 0.9
 
 
 @dataclass(slots=True)
@@ -108,45 +104,24 @@ def measure(servers: str, folder: Path, chosen: argparse.Namespace, console: Con
 def show(found: Figures, chosen: argparse.Namespace, console: Console) -> None:
     """The table of what was measured."""
     table = Table(title=f"筛选 · screening, full policy on SQLite, {chosen.events:,} referrals × {chosen.rounds}")
-    for column in ("", "结果 · found", "目标 · goal", ""):
+    for column in ("", "中位数 · median", "最低–最高 · range"):
         table.add_column(column)
     for name, rates in (
         ("底座一跳 · bare hop of the kit", found.hop),
         (f"筛选 · screening, {chosen.few:,} stored", found.few),
         (f"筛选 · screening, {chosen.many:,} stored", found.many),
     ):
-        span = f"{min(rates):,.0f}–{max(rates):,.0f}"
-        table.add_row(name, f"{statistics.median(rates):,.0f} /s ({span})", "", "")
-    for name, value, goal, met in (
-        ("筛选/一跳 · of the hop", f"{found.of_hop:.2f}", f"≥ {OF_HOP}", found.of_hop >= OF_HOP),
-        ("案件多/少 · many stored / few", f"{found.of_few:.2f}", f"≥ {OF_FEW}", found.of_few >= OF_FEW),
-        ("内存峰值 · peak memory", f"{found.peak_mb:.0f} MB", f"< {MEMORY_MB} MB", found.peak_mb < MEMORY_MB),
-    ):
-        table.add_row(name, value, goal, "达到 · met" if met else "[red]未达到 · missed[/red]")
+        table.add_row(name, f"{statistics.median(rates):,.0f} /s", f"{min(rates):,.0f}–{max(rates):,.0f}")
     console.print(table)
 
 
-def keep(found: Figures, chosen: argparse.Namespace, console: Console) -> None:
-    """Write the figures down, and say what became slower by more than a tenth since those before."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    earlier = sorted(FOLDER.glob("screening-*.json"))
-    before: dict[str, Any] | None = json.loads(earlier[-1].read_text(encoding="utf-8")) if earlier else None
-    figures = {
-        **about(),
-        "events": chosen.events,
-        "stored": [chosen.few, chosen.many],
-        "events_per_second": {"hop": found.hop, "few": found.few, "many": found.many},
-        "of_hop": found.of_hop,
-        "of_few": found.of_few,
-        "peak_mb": found.peak_mb,
-    }
-    file = FOLDER / f"screening-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    for name in ("of_hop", "of_few"):
-        if before is not None and figures[name] < SLOWER * before[name]:
-            old, new = before[name], figures[name]
-            console.print(f"[red]变慢 · slower than at {before['commit']}: {name} {old:.2f} → {new:.2f}[/red]")
-    console.print(f"数据 · figures: {file}")
+def results(found: Figures) -> list[Result]:
+    """What is asked for."""
+    return [
+        Result("screening / hop", found.of_hop, least=OF_HOP, ratio=True),
+        Result("many / few stored cases", found.of_few, least=OF_FEW, ratio=True),
+        Result("peak memory, MB", found.peak_mb, "{:.0f}", below=MEMORY_MB),
+    ]
 
 
 def main() -> None:
@@ -171,7 +146,8 @@ def main() -> None:
             load(servers, "commerce.hops", chosen.hops)
             found = measure(servers, folder, chosen, console)
     show(found, chosen, console)
-    keep(found, chosen, console)
+    rates = {"hop": found.hop, "few": found.few, "many": found.many, "peak_mb": [found.peak_mb]}
+    finish("screening", rates, chosen.events, results(found), console)
 
 
 if __name__ == "__main__":

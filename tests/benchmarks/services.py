@@ -27,7 +27,7 @@ from services.registry import SERVICES
 from tests.benchmarks.figures import Result, finish
 from tests.benchmarks.hop import catalogue as hop_catalogue
 from tests.benchmarks.load import load
-from tests.benchmarks.recording import Recording, feeds, record
+from tests.benchmarks.recording import READY_SECONDS, Recording, feeds, record
 from tests.benchmarks.topics import Ends, prepare, renew
 from tests.benchmarks.watching import peak_memory_mb, processor_seconds, run
 from tests.support.outcome import Databases
@@ -122,7 +122,7 @@ def measure(name: str, servers: str, folder: Path, recording: Recording) -> Run:
                 publisher.publish(recording.get(topic.name, ()))
         environment = worker_environment(servers, folder, smtp_port=smtp.port, log_level="WARNING")
         with worker(name, environment, folder / "logs") as process:
-            process.wait_ready()
+            process.wait_ready(READY_SECONDS)
             with closing(Watch(name, servers, folder)) as watch:
                 watch.wait(process)
                 idle, used = process.memory, processor_seconds(process.pid)
