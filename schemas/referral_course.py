@@ -9,21 +9,13 @@ from pydantic import AwareDatetime, Field
 from schemas.consent import CONSENT_EXAMPLE, Consent, ConsentScope
 from schemas.envelope import Payload
 from schemas.referral import CLAIMS, REFERRAL_EXAMPLE, SIDE, SOURCE, Referral
+from schemas.upcasting import upcaster
 from schemas.values import LongText, ReasonCode, ReferralId, Side, unit
 
 
-class ConsentAwaited(Payload):
-    """The referral is sound but lacks the enterprise's consent; once that comes in time, it is registered.
+class Awaited(Payload):
+    """What both versions say of a referral that waits for consent."""
 
-    Whoever passes this on hides the referral from all but the side that made it: nobody else may see it yet.
-    """
-
-    TYPE: ClassVar[str] = "referral.consent_awaited.v1"
-
-    referral: Referral = Field(description="The whole referral", examples=[REFERRAL_EXAMPLE])
-    consent: Consent | None = Field(
-        default=None, description="The consent that came with it and does not reach", examples=[CONSENT_EXAMPLE]
-    )
     consent_scopes: tuple[ConsentScope, ...] = Field(
         description="With whom the data may be shared so far", examples=[["commerce"]]
     )
@@ -41,7 +33,62 @@ class ConsentAwaited(Payload):
     submitted_at: AwareDatetime = Field(
         description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
     )
+
+
+class ConsentAwaitedV1(Awaited):
+    """The referral is sound but lacks the enterprise's consent. Version 1: with the referral, which nobody but the side
+    that made it may see yet."""
+
+    TYPE: ClassVar[str] = "referral.consent_awaited.v1"
+
+    referral: Referral = Field(description="The whole referral", examples=[REFERRAL_EXAMPLE])
+    consent: Consent | None = Field(
+        default=None, description="The consent that came with it and does not reach", examples=[CONSENT_EXAMPLE]
+    )
     claims: tuple[str, ...] | None = CLAIMS
+
+
+class ConsentAwaited(Awaited):
+    """The referral is sound but lacks the enterprise's consent; once that comes in time, it is registered.
+
+    Until then nobody but the side that made it is told what is in it.
+    """
+
+    TYPE: ClassVar[str] = "referral.consent_awaited.v2"
+
+    referral: Referral | None = Field(
+        default=None,
+        description="Never written: the referral, where this was read from an event of version 1",
+        examples=[REFERRAL_EXAMPLE],
+    )
+    claims: tuple[str, ...] | None = Field(
+        default=None,
+        description="Never written: the referral's claims, where this was read from an event of version 1",
+        examples=[["same_project:385f18d2ca1c5e0aa9eab04524a7045f"]],
+    )
+
+
+@upcaster(ConsentAwaitedV1, ConsentAwaited)
+def _with_what_the_first_version_told(told: ConsentAwaitedV1) -> ConsentAwaited:
+    return ConsentAwaited(**{name: value for name, value in told if name != "consent"})
+
+
+class ReferralKept(Payload):
+    """What intake keeps to itself of a referral that waits for consent, until it is registered."""
+
+    TYPE: ClassVar[str] = "referral.kept.v1"
+
+    referral: Referral = Field(description="The whole referral", examples=[REFERRAL_EXAMPLE])
+    consent: Consent | None = Field(
+        default=None, description="The consent that came with it and does not reach", examples=[CONSENT_EXAMPLE]
+    )
+    claims: tuple[str, ...] = Field(
+        description="Digests of the matters that no other open case may be about, each after its scope's name",
+        examples=[["same_project:385f18d2ca1c5e0aa9eab04524a7045f"]],
+    )
+    kept_at: AwareDatetime = Field(
+        description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]
+    )
 
 
 class ReferralRepeated(Payload):

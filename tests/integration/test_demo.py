@@ -86,7 +86,7 @@ def test_the_demo_adds_up_and_shows_every_kind_of_outcome(tmp_path: Path) -> Non
     assert all(sum(line["fates"].values()) == line["records"] for line in lines)
     fates = [fate for line in lines for fate in line["fates"]]
     assert {"dead-letter", "sent-on", "repeat", "referral.duplicate_found.v1", "referral.rejected.v1"} <= set(fates)
-    assert {"referral.consent_awaited.v1", "screening.opinion_drafted.v1", "screening.extended.v1"} <= set(fates)
+    assert {"referral.consent_awaited.v2", "screening.opinion_drafted.v1", "screening.extended.v1"} <= set(fates)
     assert {"plan.sign_off_recorded.v1", "cooperation.partner_joined.v1", "advice.answered.v1"} <= set(fates)
     assert books["registered"] == sum(books["cases"].values()) >= 300
     assert books["cases"].keys() == {"open", "conference_called", "shortlisted", "declined", "expired", "withdrawn"}

@@ -72,7 +72,6 @@ def _refused(payload: ReferralRefused) -> Facts:
 
 
 def _awaited(payload: ConsentAwaited) -> Facts:
-    yield "名称", "Name", same(payload.referral.name)
     yield "缺少授权的一方", "Consent is missing for", listed(label(scope) for scope in payload.missing)
     yield "补充截止", "Due by", written_deadline(payload.until, payload.until_provisional)
 

@@ -17,7 +17,7 @@ from schemas.referral import (
     ReferralRejected,
     ReferralWithdrawn,
 )
-from schemas.referral_course import ConsentAwaited, ReferralClosed
+from schemas.referral_course import ConsentAwaited, ReferralClosed, ReferralKept
 from schemas.resemblance import ResemblanceCleared, ResemblanceFlagged
 from schemas.values import Side
 from services.kit.door import Deadline
@@ -44,8 +44,9 @@ CONSENT_DEADLINE: Final = "consent"
 class Case:
     """One referral. `side` and `source` say who made it; the id belongs to that side from its first word on.
 
-    `body` is the referral as it now stands, as JSON text (empty until it was found sound); `revision` counts its
-    versions from 1, 0 until it is registered; `claims` are the texts that no other open case may hold. `consent` is
+    `body` is the referral as it now stands, as JSON text (empty until it was found sound, and where it ended before it
+    was registered); `revision` counts its versions from 1, 0 until it is registered; `claims` are the texts that no
+    other open case may hold. While consent is awaited, both are known from what intake keeps to itself. `consent` is
     with whom the data may be shared, whatever became of the referral; `until` by when it has to reach both sides.
     `resembles` are open cases that a person is still to compare this one with.
     """
@@ -62,7 +63,7 @@ class Case:
     resembles: tuple[str, ...] = ()
 
     def referral(self) -> Referral:
-        """The referral as it now stands; only a case that was found sound has one."""
+        """The referral as it now stands; only a case that waits or was registered has one."""
         return Referral.model_validate_json(self.body)
 
 
@@ -90,11 +91,19 @@ def evolve(case: Case | None, payload: Any) -> Case:
         raise TypeError(f"{type(payload).__name__} cannot be the first event of a case")
     match payload:
         case ReferralAmended():
-            return replace(case, revision=payload.revision, body=_text(payload.referral), claims=_claims(payload))
+            claims = _claims(payload.referral, payload.claims)
+            return replace(case, revision=payload.revision, body=_text(payload.referral), claims=claims)
         case ReferralWithdrawn():
             return replace(case, status=Status.WITHDRAWN, resembles=())
         case ReferralClosed():
-            return replace(case, status=Status.CLOSED, until=None, resembles=())
+            closed = replace(case, status=Status.CLOSED, until=None, resembles=())
+            # What nobody consented to share is not needed any more.
+            return replace(closed, body="", claims=()) if case.status is Status.AWAITING_CONSENT else closed
+        case ReferralKept() if case.status is Status.AWAITING_CONSENT:
+            return replace(case, body=_text(payload.referral), claims=payload.claims)
+        case ReferralKept():
+            # A rebuild folds what was kept last, when the case may have moved on long ago.
+            return case
         case ConsentRecorded():
             return replace(case, consent=payload.scopes)
         case ResemblanceFlagged():
@@ -119,7 +128,7 @@ def _begun(case: Case | None, payload: Any) -> Case | None:
                 payload.source,
                 1,
                 _text(payload.referral),
-                claims=_claims(payload),
+                claims=_claims(payload.referral, payload.claims),
                 consent=payload.consent_scopes or consent,
                 resembles=resembles,
             )
@@ -128,8 +137,8 @@ def _begun(case: Case | None, payload: Any) -> Case | None:
                 Status.AWAITING_CONSENT,
                 payload.side,
                 payload.source,
-                body=_text(payload.referral),
-                claims=_claims(payload),
+                body="" if payload.referral is None else _text(payload.referral),
+                claims=() if payload.referral is None else _claims(payload.referral, payload.claims),
                 consent=payload.consent_scopes,
                 until=payload.until,
                 resembles=resembles,
@@ -143,8 +152,8 @@ def _begun(case: Case | None, payload: Any) -> Case | None:
     return None
 
 
-def _claims(payload: ReferralRegistered | ReferralAmended | ConsentAwaited) -> tuple[str, ...]:
-    return claims_before_scopes(payload.referral) if payload.claims is None else payload.claims
+def _claims(referral: Referral, told: tuple[str, ...] | None) -> tuple[str, ...]:
+    return claims_before_scopes(referral) if told is None else told
 
 
 def _text(referral: Referral) -> str:

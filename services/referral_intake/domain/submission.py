@@ -10,14 +10,14 @@ from schemas.consent import ConsentRecorded, ConsentScope
 from schemas.envelope import Event, Payload
 from schemas.reference import china_date
 from schemas.referral import Referral, ReferralRegistered, ReferralRejected, ReferralSubmitted
-from schemas.referral_course import ConsentAwaited, ReferralRepeated
+from schemas.referral_course import ConsentAwaited, ReferralKept, ReferralRepeated
 from schemas.referral_glimpse import consent_in, referral_in
 from schemas.values import Side, side_of
 from services.kit.door import Malformed
 from services.referral_intake.domain.asked import Asked
 from services.referral_intake.domain.case import OPEN, Case, Status
 from services.referral_intake.domain.checks import check, check_broken, entries_used
-from services.referral_intake.domain.matters import Matter, matter_of
+from services.referral_intake.domain.matters import matter_of
 from services.referral_intake.domain.outlook import Outlook
 from services.referral_intake.domain.refusals import ID_IN_USE
 from services.referral_intake.domain.size_class import is_classifiable
@@ -48,7 +48,8 @@ def decide_submitted(case: Case | None, event: Event[ReferralSubmitted], outlook
         yield matter.duplicate.told(side, event.source, event.time)
         return
     if missing := lacking(referral, scopes):
-        yield _awaited(case, event, scopes, missing, matter, outlook)
+        yield _awaited(case, event, scopes, missing, outlook)
+        yield ReferralKept(referral=referral, consent=event.data.consent, claims=matter.claims, kept_at=event.time)
     else:
         yield ReferralRegistered(
             referral=referral,
@@ -135,7 +136,6 @@ def _awaited(
     event: Event[ReferralSubmitted],
     scopes: tuple[ConsentScope, ...],
     missing: tuple[ConsentScope, ...],
-    matter: Matter,
     outlook: Outlook,
 ) -> ConsentAwaited:
     until, provisional = outlook.working_days.after(event.time, outlook.limits.consent_working_days)
@@ -143,8 +143,6 @@ def _awaited(
         # Submitting again while waiting is no way to hold the matter longer.
         until = case.until
     return ConsentAwaited(
-        referral=event.data.referral,
-        consent=event.data.consent,
         consent_scopes=scopes,
         missing=missing,
         until=until,
@@ -152,5 +150,4 @@ def _awaited(
         side=speaker(event),
         source=event.source,
         submitted_at=event.time,
-        claims=matter.claims,
     )

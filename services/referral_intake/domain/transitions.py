@@ -19,7 +19,7 @@ from schemas.referral import (
     ReferralWithdrawn,
     WithdrawalSubmitted,
 )
-from schemas.referral_course import ConsentAwaited, ReferralClosed, ReferralRepeated
+from schemas.referral_course import ConsentAwaited, ReferralClosed, ReferralKept, ReferralRepeated
 from schemas.resemblance import ResemblanceCleared, ResemblanceFlagged, ResemblanceJudged
 from schemas.screening import ScreeningDeclined, ScreeningExpired
 from schemas.values import side_of
@@ -45,6 +45,7 @@ RECORDS: Final[tuple[type[Payload], ...]] = (
     ReferralClosed,
     ConsentRecorded,
     ConsentAwaited,
+    ReferralKept,
     ResemblanceFlagged,
     ResemblanceCleared,
 )
@@ -56,6 +57,7 @@ _ANSWERS: Final[Mapping[type[Payload], Leads]] = {
     ReferralRejected: _S.REJECTED,
     DuplicateFound: _S.DUPLICATE,
     ConsentAwaited: _S.AWAITING_CONSENT,
+    ReferralKept: None,
     ReferralRegistered: _S.REGISTERED,
     ResemblanceFlagged: None,
 }

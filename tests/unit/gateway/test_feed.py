@@ -248,9 +248,9 @@ def test_a_sides_draft_is_not_shown_to_the_other_side_nor_to_its_headquarters(fe
 def test_a_referral_that_waits_for_consent_is_for_its_referrer_and_hidden_from_the_side_that_lacks_it(
     feed: Feed,
 ) -> None:
-    body = example("referral.consent_awaited.v1", "valid-bank") | {"side": "commerce", "source": "//commerce/heihe"}
-    feed.take(saying("referral.consent_awaited.v1", "R-1", body))
-    assert feed.seen(HEIHE) == feed.seen(COMMERCE_HQ) == ["referral.consent_awaited.v1"]
+    body = example("referral.consent_awaited.v2", "valid-bank") | {"side": "commerce", "source": "//commerce/heihe"}
+    feed.take(saying("referral.consent_awaited.v2", "R-1", body))
+    assert feed.seen(HEIHE) == feed.seen(COMMERCE_HQ) == ["referral.consent_awaited.v2"]
     assert feed.seen(BANK_HQ) == feed.case(BANK_HQ, "R-1") == feed.seen(BRANCH) == []
 
 
@@ -267,8 +267,8 @@ def test_what_befalls_a_referral_before_it_is_registered_is_for_its_referrer(fee
 
 
 def test_a_stream_withholds_what_a_page_withholds(feed: Feed) -> None:
-    body = example("referral.consent_awaited.v1", "valid-bank") | {"side": "commerce", "source": "//commerce/heihe"}
-    feed.take(saying("referral.consent_awaited.v1", "R-1", body))
+    body = example("referral.consent_awaited.v2", "valid-bank") | {"side": "commerce", "source": "//commerce/heihe"}
+    feed.take(saying("referral.consent_awaited.v2", "R-1", body))
     [(_, audience)] = read_new(feed.database, 0, 1)
     assert [reader.is_among(audience) for reader in (HEIHE, COMMERCE_HQ, BANK_HQ, BRANCH)] == [True, True, False, False]
 

@@ -7,11 +7,13 @@ import pytest
 from schemas.consent import ConsentRecorded, ConsentScope
 from schemas.envelope import Payload
 from schemas.referral import ReferralRegistered, ReferralRejected, ReferralWithdrawn, WithdrawalCode
-from schemas.referral_course import ConsentAwaited, ReferralRepeated
+from schemas.referral_course import ConsentAwaited, ConsentAwaitedV1, ReferralKept, ReferralRepeated
+from schemas.upcasting import upcast
 from schemas.values import Side
 from services.referral_intake.domain.case import Case, Status, claims_of, deadlines
 from tests.unit.referral_intake.builders import BANK, COMMERCE, DAY, consented, folded, moment, referral, submitted
 from tests.unit.referral_intake.desk import (
+    amendment,
     awaiting,
     consent,
     exact_claims,
@@ -23,6 +25,7 @@ from tests.unit.referral_intake.desk import (
     then,
     when,
     when_due,
+    withdrawal,
 )
 
 DEADLINE = "2020-04-16T23:59:59+08:00"
@@ -36,10 +39,20 @@ DEADLINE = "2020-04-16T23:59:59+08:00"
 def test_sound_referral_without_consent_for_both_sides_waits_for_it(
     scopes: tuple[str, ...], missing: tuple[ConsentScope, ...]
 ) -> None:
-    (answer,) = when(None, submitted(consent=consented(*scopes) if scopes else None))
+    given = consented(*scopes) if scopes else None
+    answer, kept = when(None, submitted(consent=given))
     assert isinstance(answer, ConsentAwaited)
     assert (answer.missing, answer.until, answer.until_provisional) == (missing, moment(DEADLINE), False)
-    assert (answer.side, answer.source, answer.referral) == (Side.COMMERCE, COMMERCE, referral())
+    assert (answer.side, answer.source) == (Side.COMMERCE, COMMERCE)
+    assert isinstance(kept, ReferralKept)
+    assert (kept.referral, kept.consent, set(exact_claims()) <= set(kept.claims)) == (referral(), given, True)
+
+
+def test_what_is_told_of_a_referral_that_waits_is_nothing_of_its_content() -> None:
+    (answer, _) = when(None, submitted(consent=consented("commerce")))
+    assert answer.model_dump(mode="json", exclude_none=True).keys() == {
+        "consent_scopes", "missing", "until", "until_provisional", "side", "source", "submitted_at",
+    }  # fmt: skip
 
 
 def test_case_that_waits_holds_its_matter() -> None:
@@ -137,11 +150,16 @@ def test_same_referral_again_with_consent_is_registered() -> None:
 
 def test_changed_referral_takes_the_place_of_the_waiting_one_but_not_more_time() -> None:
     own = dict.fromkeys(claims_of(awaiting()), "MZL-2020-0001")
-    (answer,) = when(
+    answer, kept = when(
         awaiting(), submitted(referral(term_months=9), consent=None), time="2020-04-10T10:00:00+08:00", holders=own
     )
     assert isinstance(answer, ConsentAwaited)
-    assert (answer.referral.term_months, answer.until) == (9, moment(DEADLINE))
+    assert isinstance(kept, ReferralKept)
+    assert (kept.referral.term_months, answer.until) == (9, moment(DEADLINE))
+    case = then_folded(awaiting(), answer, kept)
+    _, registered_then = when(case, consent("commerce", "bank"), time="2020-04-11T10:00:00+08:00")
+    assert isinstance(registered_then, ReferralRegistered)
+    assert registered_then.referral.term_months == 9
 
 
 @pytest.mark.parametrize("case", [None, awaiting(), registered()])
@@ -152,6 +170,51 @@ def test_consent_of_a_later_day_than_its_report_is_refused(case: Case | None) ->
 def test_consent_that_changes_nothing_is_refused() -> None:
     assert refusal_code(when(registered(), consent("bank"))) == "consent_unchanged"
     assert refusal_code(when(registered(), revocation("partner"))) == "consent_unchanged"
+
+
+# --- what is kept apart -----------------------------------------------------------------------------------------------
+
+
+def test_referral_taken_back_while_it_waited_is_forgotten_and_consent_comes_to_nothing() -> None:
+    case = then(awaiting(), withdrawal())
+    assert (case.status, case.body, claims_of(case)) == (Status.CLOSED, "", ())
+    assert [type(one) for one in when(case, consent("commerce", "bank"))] == [ConsentRecorded]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [],
+        [consent("bank")],
+        [consent("commerce", "bank")],
+        [consent("commerce", "bank"), amendment()],
+        [withdrawal()],
+        [submitted(referral(term_months=9), consent=None)],
+        [submitted(referral(term_months=9), consent=None), consent("commerce", "bank")],
+        [submitted(referral(zone="nowhere"), consent=None)],
+        [submitted(referral(zone="nowhere"), consent=None), submitted(referral(term_months=9), consent=None)],
+    ],
+)
+def test_what_was_kept_apart_may_be_folded_after_all_else(later: list[Payload]) -> None:
+    case, told = None, list[Payload]()
+    for payload in (submitted(consent=None), *later):
+        answered = when(case, payload, holders=dict.fromkeys(claims_of(case) if case else (), "MZL-2020-0001"))
+        told += answered
+        case = folded(answered, case)
+    apart = [one for one in told if isinstance(one, ReferralKept)]
+    assert apart
+    assert folded(apart, folded(one for one in told if one not in apart)) == case
+
+
+def test_what_waited_when_events_still_told_all_of_it_is_registered_from_that() -> None:
+    answer, kept = when(None, submitted(consent=consented("commerce")))
+    assert isinstance(kept, ReferralKept)
+    told = {**answer.model_dump(), "referral": kept.referral, "consent": kept.consent, "claims": kept.claims}
+    case = then_folded(None, upcast(ConsentAwaitedV1.model_validate(told)))
+    assert case == folded([answer, kept])
+    _, registered_then = when(case, consent("bank"))
+    assert isinstance(registered_then, ReferralRegistered)
+    assert registered_then.referral == kept.referral
 
 
 # --- revoked ----------------------------------------------------------------------------------------------------------
@@ -182,7 +245,7 @@ def test_revocation_is_recorded_also_when_the_case_is_over(status: Status) -> No
     assert (after.status, ConsentScope.BANK in after.consent) == (status, False)
 
 
-def then_folded(case: Case, *payloads: Payload) -> Case:
+def then_folded(case: Case | None, *payloads: Payload) -> Case:
     after = folded(payloads, case)
     assert after is not None
     return after
