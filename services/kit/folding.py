@@ -19,6 +19,7 @@ from services.kit.answering import in_ms
 from services.kit.database import Database
 from services.kit.door import Aggregate, Effect
 from services.kit.failures import Fatal
+from services.kit.pages import Beginnings, Page
 from services.kit.store import StateTable, dumps, table_of, wrap
 from services.kit.tables import Claim, DeadlineRow, EffectRow
 from services.kit.wiring import Wiring
@@ -100,15 +101,17 @@ class Reading(NamedTuple):
     takers: tuple[Taker, ...]
 
 
-Step = tuple[str, tuple[Taker, ...], str, Any, TopicRecord]
-"""One event that somebody takes: id, takers, key, payload, record. A plain tuple, because there are millions."""
+Step = tuple[str, tuple[Taker, ...], str, Any, int]
+"""One event that somebody takes: id, takers, key, payload, place. A plain tuple, because there are millions."""
 
 
 @dataclass(slots=True)
 class Portion:
-    """Events read together: their ids, what of them is to be folded, and the keys whose states are not at hand."""
+    """Events read together: their ids, what of them is to be folded, and the keys whose states are not at hand.
+    `record_at` gives the record at a place."""
 
     number: int
+    record_at: Callable[[int], TopicRecord]
     ids: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     absent: dict[str, list[str]] = field(default_factory=dict)
@@ -147,7 +150,7 @@ class Fold:
         self.effects: dict[EffectIdent, tuple[Any, ...]] = {}
         self.events = self.repeats = self.others = self.strangers = 0
         _check_effects(wiring, topic)
-        self._readings = dict(self._readings_of(wiring))
+        self._known = Beginnings(self._source, dict(self._readings_of(wiring)))
         rows = database.rows
         self._note = f"INSERT INTO rebuild_seen (id, portion) SELECT c0, c1 FROM {rows('text', 'bigint')} WHERE true"
         self._note += " ON CONFLICT DO NOTHING"
@@ -175,38 +178,52 @@ class Fold:
 
     # Decoding and folding
 
-    def read(self, records: Iterable[TopicRecord]) -> Portion:
+    def read(self, records: Page | Sequence[TopicRecord]) -> Portion:
         """Decode records.
+
+        Bodies are validated, because that is how payloads are made of them. Envelopes are not: only this service may
+        write its topics, its kit made them, and the fold needs nothing of them but source, type, id and key.
 
         Raises:
             Fatal: an event of the service itself can't be read with this release's contracts.
         """
-        portion = Portion(self._portions)
+        if isinstance(records, Page):
+            events, strangers = records.events(self._known)
+            portion = Portion(self._portions, records.record_at)
+        else:
+            events = self._events(records)
+            strangers = len(records) - len(events)
+            portion = Portion(self._portions, records.__getitem__)
         self._portions += 1
-        source, readings, strangers = self._source, self._readings, 0
-        ids, steps = portion.ids, portion.steps
-        for record in records:
-            named = dict(record.headers)
-            if named.get("ce_source") != source or "ce_id" not in named:
-                strangers += 1
-                continue
-            id = named["ce_id"].decode()
-            ids.append(id)
-            reading = readings.get(named.get("ce_type", b""))
+        portion.ids = [event[1] for event in events]
+        add = portion.steps.append
+        for reading, id, key, body, place in events:
             if reading is None:
                 continue
+            validate, takers = reading
             try:
-                payload = reading.validate(record.value or b"")
-                steps.append((id, reading.takers, (record.key or b"").decode(), payload, record))
+                add((id, takers, key, validate(body), place))
             except ValueError as error:
+                record = portion.record_at(place)
                 raise Fatal(
-                    f"{self._place(record)}, {named['ce_type'].decode()} {id}, does not fit the contracts of this "
-                    f"release: {error}. Rebuild with a release that reads all that stands on {record.topic}"
+                    f"{_place(record)}, {dict(record.headers)['ce_type'].decode()} {id}, does not fit the contracts of "
+                    f"this release: {error}. Rebuild with a release that reads all that stands on {record.topic}"
                 ) from error
-        self.events += len(ids)
-        self.others += len(ids) - len(steps)
+        self.events += len(events)
+        self.others += len(events) - len(portion.steps)
         self.strangers += strangers
         return portion
+
+    def _events(self, records: Sequence[TopicRecord]) -> list[tuple[Reading | None, str, str, bytes, int]]:
+        """The service's own events as `Page.events` gives them; their places are their numbers."""
+        kinds, events = self._known.kinds, []
+        for number, record in enumerate(records):
+            named = dict(record.headers)
+            if named.get("ce_source") == self._source and "ce_id" in named:
+                reading = kinds.get(named.get("ce_type", b""))
+                key = (record.key or b"").decode()
+                events.append((reading, named["ce_id"].decode(), key, record.value or b"", number))
+        return events
 
     def note_absent(self, portion: Portion) -> None:
         """Note which states the portion needs that are not at hand now and may be in the database."""
@@ -232,36 +249,30 @@ class Fold:
             if loaded:
                 states.at_hand.update(loaded)
                 states.stored.update(loaded)
+        steps = portion.steps
         new = len(set(portion.ids))
-        if not found.repeats and new == len(portion.ids):
-            for step in portion.steps:
-                self._take(*step)
-            return
-        self.repeats += len(portion.ids) - new + len(found.repeats)
-        known = set(found.repeats)
-        for step in portion.steps:
-            if step[0] not in known:
-                known.add(step[0])
-                self._take(*step)
-
-    def _take(self, id: str, takers: tuple[Taker, ...], key: str, payload: Any, record: TopicRecord) -> None:
-        for states, owns, evolve, opens, closes in takers:
-            if not owns(payload):
-                continue
-            if evolve is not None:
-                try:
-                    states.at_hand[key] = evolve(states.at_hand.get(key), payload)
-                except Exception as error:
-                    raise Fatal(
-                        f"{self._place(record)}: {states.aggregate.name} {key!r} can't take {payload.TYPE} {id}: "
-                        f"{error!r}. Either events of this key are missing before it, or evolve changed since it was "
-                        "written"
-                    ) from error
-                states.changed[key] = None
-            if opens is not None:
-                self._open(states.aggregate.name, opens, id, key, payload, record)
-            for effect in closes:
-                self.effects.pop((states.aggregate.name, effect.name, effect.identify(payload)), None)
+        if found.repeats or new < len(portion.ids):
+            self.repeats += len(portion.ids) - new + len(found.repeats)
+            steps = list(_once(steps, found.repeats))
+        for id, takers, key, payload, place in steps:
+            for states, owns, evolve, opens, closes in takers:
+                if not owns(payload):
+                    continue
+                if evolve is not None:
+                    at_hand = states.at_hand
+                    try:
+                        at_hand[key] = evolve(at_hand.get(key), payload)
+                    except Exception as error:
+                        raise Fatal(
+                            f"{_place(portion.record_at(place))}: {states.aggregate.name} {key!r} can't take "
+                            f"{payload.TYPE} {id}: {error!r}. Either events of this key are missing before it, or "
+                            "evolve changed since it was written"
+                        ) from error
+                    states.changed[key] = None
+                if opens is not None:
+                    self._open(states.aggregate.name, opens, id, key, payload, portion.record_at(place))
+                for effect in closes:
+                    self.effects.pop((states.aggregate.name, effect.name, effect.identify(payload)), None)
 
     def _open(self, aggregate: str, effect: Effect, id: str, key: str, payload: Any, record: TopicRecord) -> None:
         """The row of an effect as the kit writes it, but for its attempts: how many there were no topic tells."""
@@ -273,11 +284,6 @@ class Fold:
         correlation, trace = named["ce_correlationid"].decode(), named["traceparent"].decode()
         row = (aggregate, effect.name, effect_id, partition, key, id, value, correlation, trace, time_ms, 0, 0)
         self.effects.setdefault((aggregate, effect.name, effect_id), row)
-
-    def _place(self, record: TopicRecord) -> str:
-        if record.offset < 0:
-            return f"{record.topic}[{record.partition}], not yet published"
-        return f"{record.topic}[{record.partition}]@{record.offset}"
 
     # On the database's thread
 
@@ -388,6 +394,21 @@ def _check_effects(wiring: Wiring, topic: Topic) -> None:
     elsewhere = sorted(kind.TYPE for kind in kinds if kind.TYPE not in topic.events)
     if elsewhere:
         raise Fatal(f"effects are opened or closed by {', '.join(elsewhere)}, which {topic.name} does not carry")
+
+
+def _place(record: TopicRecord) -> str:
+    if record.offset < 0:
+        return f"{record.topic}[{record.partition}], not yet published"
+    return f"{record.topic}[{record.partition}]@{record.offset}"
+
+
+def _once(steps: Iterable[Step], known: Iterable[str]) -> Iterable[Step]:
+    """Those whose id is not known and did not come before."""
+    seen = set(known)
+    for step in steps:
+        if step[0] not in seen:
+            seen.add(step[0])
+            yield step
 
 
 def _sliced(rows: Sequence[tuple[Any, ...]]) -> Iterable[Sequence[tuple[Any, ...]]]:

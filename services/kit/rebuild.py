@@ -44,6 +44,7 @@ from services.kit.comparing import Comparison, Differences
 from services.kit.door import Service
 from services.kit.failures import Fatal, Transient
 from services.kit.folding import MOST_STATES, Fold, Found, Portion, States
+from services.kit.pages import Page, Pages
 from services.kit.reading import StoredRecord
 from services.kit.record_batch import records_in
 from services.kit.settings import Settings
@@ -53,10 +54,8 @@ from services.kit.tables import Claim, DeadlineRow, EffectRow
 from services.kit.wiring import wire
 from topics.definition import Catalogue, Kind, Topic
 
-_RECORDS = 5_000
 _STALLED_AFTER_S = 30.0
 _PORTIONS_BETWEEN_COLLECTIONS = 20
-_FETCH_BYTES = 4 * 1024 * 1024
 
 Progress = Callable[[int, int], object]
 """Told how many records of how many are read."""
@@ -159,6 +158,7 @@ class _Rebuild:
         apart = _topics_apart(service, catalogue)
         self._topics = (self._topic, *apart)
         self._fold = Fold(wire(service, catalogue), self._topic, self._database, options.most_states, apart)
+        self._pages = Pages(self._servers, f"{service.name}-rebuild")
         self._progress = progress
         self._options = options
         self._places = [TopicPartition(one.name, number) for one in self._topics for number in range(one.partitions)]
@@ -182,13 +182,13 @@ class _Rebuild:
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_committed",
-                max_partition_fetch_bytes=_FETCH_BYTES,
             )
             await consumer.start()
             try:
+                await self._pages.start([one.name for one in self._topics])
                 return await self._run(consumer)
             finally:
-                await asyncio.wait_for(consumer.stop(), 15)
+                await asyncio.wait_for(asyncio.gather(consumer.stop(), self._pages.stop()), 15)
         finally:
             self._sides.release()
             await self._database.stop()
@@ -196,11 +196,11 @@ class _Rebuild:
     async def _run(self, consumer: AIOKafkaConsumer) -> Report:
         started = time.perf_counter()
         await self._check_beginnings(consumer)
-        await self._fold_to(consumer, _of(self._topic, await consumer.end_offsets(self._places)))
+        await self._fold_to(_of(self._topic, await consumer.end_offsets(self._places)))
         ends, outbox = await self._standstill(consumer)
         unpublished = 0
         for topic in self._topics:
-            await self._fold_to(consumer, _of(topic, ends))
+            await self._fold_to(_of(topic, ends))
             unpublished += await self._database.run(self._fold_unpublished, topic, outbox[topic.name])
         folded = time.perf_counter()
         await self._database.run(self._fold.settle)
@@ -223,33 +223,30 @@ class _Rebuild:
 
     # Reading
 
-    async def _fold_to(self, consumer: AIOKafkaConsumer, ends: Ends) -> None:
+    async def _fold_to(self, ends: Ends) -> None:
         """Fold each partition from where it was left to where it ended, one after the other."""
         total = sum({**self._read, **ends}.values())
         for place, end in ends.items():
             if self._read[place] < end:
                 # A key stands in one partition only, and writing finds out where that does not hold.
                 self._fold.begin(fresh=self._read[place] == 0 and place.topic == self._topic.name)
-                await self._fold_partition(consumer, place, end, total)
+                await self._fold_partition(place, end, total)
                 await self._fold_pending()
                 for states in self._fold.states:
                     await self._write(states, 0)
         await self._written(0)
 
-    async def _fold_partition(self, consumer: AIOKafkaConsumer, place: TopicPartition, end: int, total: int) -> None:
-        consumer.assign([place])
-        consumer.seek(place, self._read[place])
-        heard = time.monotonic()
+    async def _fold_partition(self, place: TopicPartition, end: int, total: int) -> None:
         while self._read[place] < end:
-            fetched = await consumer.getmany(timeout_ms=500, max_records=_RECORDS)
-            for records in fetched.values():
-                await self._advance(self._fold.read(record for record in records if record.offset < end))
-                heard = time.monotonic()
-            # Where a partition ends with marks of transactions, the position gets there without a record.
-            self._read[place] = min(await consumer.position(place), end)
+            try:
+                page = await asyncio.wait_for(self._pages.page(place, self._read[place], end), _STALLED_AFTER_S)
+            except TimeoutError:
+                raise Transient(
+                    f"nothing came from {place.topic}[{place.partition}] for {_STALLED_AFTER_S:.0f} s"
+                ) from None
+            await self._advance(self._fold.read(page if isinstance(page, Page) else page.records))
+            self._read[place] = page.next
             self._progress(sum(self._read.values()), total)
-            if time.monotonic() - heard > _STALLED_AFTER_S:
-                raise Transient(f"nothing came from {place.topic}[{place.partition}] for {_STALLED_AFTER_S:.0f} s")
 
     async def _advance(self, portion: Portion) -> None:
         """While the database looks a portion up, the next is fetched and decoded; the one before is folded first."""
@@ -328,7 +325,7 @@ class _Rebuild:
         before = self._fold.events - self._fold.repeats
         self._fold.begin(fresh=False)
         for target, batch in outbox:
-            portion = self._fold.read(StoredRecord(topic.name, target, -1, 0, *one) for one in records_in(batch))
+            portion = self._fold.read([StoredRecord(topic.name, target, -1, 0, *one) for one in records_in(batch)])
             self._fold.note_absent(portion)
             known = self._fold.repeats
             self._fold.apply(portion, self._fold.look_up(portion))
@@ -372,7 +369,7 @@ class _Rebuild:
                     f"{self._service.name} kept publishing to {self._topic.name} for {self._options.patience:.0f} s"
                 )
             # What came meanwhile is folded outside the transaction, so that the next moment has little to catch up on.
-            await self._fold_to(consumer, _of(self._topic, after))
+            await self._fold_to(_of(self._topic, after))
 
 
 def _topics_apart(service: Service, catalogue: Catalogue) -> tuple[Topic, ...]:

@@ -1,0 +1,311 @@
+"""A topic read a page at a time: what one fetch brings of a partition stays the bytes that came, until somebody wants
+to know an event of it.
+
+A client makes an object of every record and of all its headers; who folds millions of events wants the id, the key and
+the body only. What events of one type have in front of their id (number of headers, source, type and the like) is the
+same bytes in all of them, so it is taken apart once, in the first of them, and then recognised. What is not recognised,
+is taken apart; pages that somebody else compressed or wrote in a transaction are left to the client's own reader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Mapping
+from contextlib import suppress
+from struct import Struct
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from aiokafka import AIOKafkaClient, TopicPartition
+from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
+from aiokafka.errors import CorruptRecordException, KafkaError, NoError, RecordTooLargeError, for_code
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+
+from services.kit.reading import StoredRecord
+
+T = TypeVar("T")
+
+PAGE_BYTES: Final = 2 * 1024 * 1024
+"""A fetch brings no more, but for a single larger batch."""
+
+_HEADER: Final = Struct(">qiibIhiqqqhii")
+"""Of a batch, as in `record_batch.py`: base offset, length, leader epoch, magic, checksum, attributes, last offset
+counted from the base, first and last timestamp, producer's id, epoch and sequence, number of records."""
+
+_NOT_COUNTED, _CRC_FROM, _MAGIC = 12, 21, 2
+_FIRST_TIME: Final = 7
+
+_WAIT_MS: Final = 500
+_RETRY_AFTER_S: Final = 0.2
+_UNUSUAL: Final = 0b110111
+"""Attributes of a batch that is compressed, part of a transaction, or a mark of one."""
+
+_MOST_BEGINNINGS: Final = 200
+
+
+class Beginnings(Generic[T]):
+    """What the headers of a source's events begin with, from their number up to the length of the id, and what is known
+    of events of that type: None where it is none of `kinds`."""
+
+    def __init__(self, source: bytes, kinds: Mapping[bytes, T]) -> None:
+        self.source = source
+        self.kinds = kinds
+        self.known: dict[bytes, tuple[int, T | None]] = {}
+
+    def find(self, data: bytes, at: int) -> bytes:
+        """What the headers at a place begin with; empty where that is not known and can't be learned."""
+        for one in self.known:
+            if data.startswith(one, at):
+                return one
+        return self._learn(data, at) if len(self.known) < _MOST_BEGINNINGS else b""
+
+    def _learn(self, data: bytes, start: int) -> bytes:
+        number, at = _number(data, start)
+        before: dict[bytes | None, bytes | None] = {}
+        for _ in range(number):
+            name, at = _bytes(data, at)
+            if name == b"ce_id":
+                break
+            before[name], at = _bytes(data, at)
+        else:
+            return b""
+        if before.get(b"ce_source") != self.source or b"ce_type" not in before:
+            return b""
+        length, at = _number(data, at)
+        if length < 0:
+            return b""
+        beginning = data[start:at]
+        self.known[beginning] = (length, self.kinds.get(before[b"ce_type"] or b""))
+        return beginning
+
+
+class Batch(NamedTuple):
+    """Where a batch stands on its page, its first offset, how many records it has, and whether all are wanted."""
+
+    at: int
+    base: int
+    records: int
+    whole: bool
+
+
+class Unusual(Exception):
+    """A page holds what is left to the client's own reader."""
+
+
+class Page:
+    """Records of one partition in the bytes of the wire. `next` is the offset behind it."""
+
+    def __init__(self, place: TopicPartition, data: bytes, first: int, end: int) -> None:
+        """Records before the offset `first`, which their batch brought along, and from `end` on are left out.
+
+        Raises:
+            Unusual: a batch is compressed or of a transaction.
+            CorruptRecordException: a checksum is wrong.
+        """
+        self.place = place
+        self.next = first
+        self._data = data
+        self._first = first
+        self._end = end
+        self._batches: list[Batch] = []
+        at, size, view = 0, len(data), memoryview(data)
+        while at + _HEADER.size <= size and self.next < end:
+            base, length, _, magic, crc, attributes, last, *_, count = _HEADER.unpack_from(data, at)
+            after = at + _NOT_COUNTED + length
+            if after > size:
+                break
+            if magic != _MAGIC or attributes & _UNUSUAL:
+                raise Unusual
+            if calc_crc32c(view[at + _CRC_FROM : after]) != crc:
+                raise CorruptRecordException(f"{place.topic}[{place.partition}]@{base}: the checksum is wrong")
+            self._batches.append(Batch(at, base, count, first <= base and base + last < end))
+            self.next = min(base + last + 1, end)
+            at = after
+        if not self._batches and size:
+            raise RecordTooLargeError(f"{place.topic}[{place.partition}]@{first} does not fit into {PAGE_BYTES} bytes")
+
+    def events(self, known: Beginnings[T]) -> tuple[list[tuple[T | None, str, str, bytes, int]], int]:
+        """Events of a source, as (what is known of their type, id, key, body, place), and how many others there are."""
+        data, strangers = self._data, 0
+        found: list[tuple[T | None, str, str, bytes, int]] = []
+        add = found.append
+        beginning, size, id_length, what = b"\0", 1, 0, None
+        for start, _, count, whole in self._batches:
+            at = start + _HEADER.size
+            for _ in range(count):
+                place = at
+                length, at = data[at], at + 1
+                if length > 0x7F:
+                    # Hardly any number here has more than two bytes; those are read without a call.
+                    length, at = length & 0x7F | data[at] << 7, at + 1
+                    if data[at - 1] > 0x7F:
+                        length, at = _number(data, place)
+                        length <<= 1
+                after = at + (length >> 1)
+                # Behind the attributes stand the times and places, counted from the batch's.
+                at += 1
+                while data[at] > 0x7F:
+                    at += 1
+                at += 1
+                while data[at] > 0x7F:
+                    at += 1
+                at += 1
+                length = data[at]
+                if 0 < length <= 0x7F and not length & 1:
+                    at += 1
+                    key = data[at : at + (length >> 1)].decode()
+                    at += length >> 1
+                else:
+                    text, at = _bytes(data, at)
+                    key = (text or b"").decode()
+                length, more = data[at], data[at + 1]
+                if length > 0x7F >= more and not length & 1:
+                    begin = at + 2
+                    at = begin + ((length & 0x7F | more << 7) >> 1)
+                    value = data[begin:at]
+                else:
+                    text, at = _bytes(data, at)
+                    value = text or b""
+                if not (whole and data.startswith(beginning, at)):
+                    beginning = known.find(data, at) if whole else b""
+                    if not beginning:
+                        beginning = b"\0"
+                        strangers += self._take_apart(place, known, found)
+                        at = after
+                        continue
+                    size, (id_length, what) = len(beginning), known.known[beginning]
+                at += size
+                add((what, data[at : at + id_length].decode(), key, value, place))
+                at = after
+        return found, strangers
+
+    def _take_apart(self, place: int, known: Beginnings[T], found: list[tuple[T | None, str, str, bytes, int]]) -> int:
+        """Add one event; returns how many strangers there are."""
+        record = self.record_at(place)
+        if not self._first <= record.offset < self._end:
+            return 0
+        named = dict(record.headers)
+        if named.get("ce_source") != known.source or "ce_id" not in named:
+            return 1
+        what = known.kinds.get(named.get("ce_type", b""))
+        found.append((what, named["ce_id"].decode(), (record.key or b"").decode(), record.value or b"", place))
+        return 0
+
+    def record_at(self, at: int) -> StoredRecord:
+        """The whole record at a place."""
+        batch = self._batches[bisect_right(self._batches, at, key=lambda one: one.at) - 1]
+        _, at = _number(self._data, at)
+        later, at = _number(self._data, at + 1)
+        delta, at = _number(self._data, at)
+        key, at = _bytes(self._data, at)
+        value, at = _bytes(self._data, at)
+        headers = _headers(self._data, at)
+        time_ms = _HEADER.unpack_from(self._data, batch.at)[_FIRST_TIME] + later
+        place = self.place
+        return StoredRecord(place.topic, place.partition, batch.base + delta, time_ms, key, value, headers)
+
+
+class Records(NamedTuple):
+    """Records as the client reads them, for a page that is not taken apart here. `next` is the offset behind them."""
+
+    records: list[Any]
+    next: int
+
+
+class Pages:
+    """Fetches one partition after the other; while a page is in use the next is under way."""
+
+    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
+        self._client = AIOKafkaClient(bootstrap_servers=bootstrap_servers, client_id=client_id)
+        self._ahead: tuple[TopicPartition, int, int, asyncio.Task[Page | Records]] | None = None
+
+    async def start(self, topics: list[str]) -> None:
+        await self._client.bootstrap()
+        await self._client.set_topics(topics)
+
+    async def stop(self) -> None:
+        await self._forget()
+        await self._client.close()
+
+    async def page(self, place: TopicPartition, first: int, end: int) -> Page | Records:
+        """Records from the offset `first` on, as many as one fetch brings, and none from `end` on.
+
+        Raises:
+            KafkaError: the broker refuses, or what it gave is damaged.
+        """
+        if self._ahead is None or self._ahead[:3] != (place, first, end):
+            await self._forget()
+            self._ahead = self._begin(place, first, end)
+        page = await self._ahead[3]
+        self._ahead = self._begin(place, page.next, end) if page.next < end else None
+        return page
+
+    def _begin(self, place: TopicPartition, first: int, end: int) -> tuple[Any, ...]:
+        return place, first, end, asyncio.create_task(self._fetch(place, first, end), name="page")
+
+    async def _forget(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead[3].cancel()
+            with suppress(asyncio.CancelledError, KafkaError):
+                await ahead[3]
+
+    async def _fetch(self, place: TopicPartition, first: int, end: int) -> Page | Records:
+        request = FetchRequest(
+            _WAIT_MS, 1, PAGE_BYTES, READ_COMMITTED, [(place.topic, [(place.partition, first, PAGE_BYTES)])]
+        )
+        while True:
+            leader = self._client.cluster.leader_for_partition(place)
+            if leader is not None and leader >= 0:
+                response = await self._client.send(leader, request)
+                ((_, ((_, code, _, *others),)),) = response.topics
+                error = for_code(code)
+                if error is NoError and others[-1]:
+                    # Version 11 has the replica to read from between the aborted transactions and the records.
+                    aborted = others[-3 if response.API_VERSION >= 11 else -2]
+                    return _page(place, others[-1], aborted, first, end)
+                if error is not NoError and not error.retriable:
+                    raise error(f"{place.topic}[{place.partition}]@{first}")
+                if error is NoError:
+                    continue
+            self._client.force_metadata_update()
+            await asyncio.sleep(_RETRY_AFTER_S)
+
+
+def _page(place: TopicPartition, data: bytes, aborted: Any, first: int, end: int) -> Page | Records:
+    try:
+        return Page(place, data, first, end)
+    except Unusual:
+        records = PartitionRecords(place, MemoryRecords(data), aborted, first, None, None, True, READ_COMMITTED)
+        wanted = [record for record in records if record.offset < end]
+        # Where a partition ends with marks of transactions, the position gets there without a record.
+        return Records(wanted, min(records.next_fetch_offset, end))
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A number as records have it (zigzag, seven bits a byte), and the place behind it."""
+    shift = number = 0
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (number >> 1) ^ -(number & 1), at
+        shift += 7
+
+
+def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
+    length, at = _number(data, at)
+    return (None, at) if length < 0 else (data[at : at + length], at + length)
+
+
+def _headers(data: bytes, at: int) -> list[tuple[str, bytes]]:
+    number, at = _number(data, at)
+    found = []
+    for _ in range(number):
+        name, at = _bytes(data, at)
+        text, at = _bytes(data, at)
+        found.append(((name or b"").decode(), text or b""))
+    return found
