@@ -292,7 +292,7 @@ class _Round:
             # A deadline or an effect's result can be neither parked nor a dead letter.
             self.fail(item, view.task, failure)
         elif isinstance(failure, Early):
-            self._defer(view, item, failure.text)
+            self._defer(view, item, failure.text, failure.otherwise)
         elif isinstance(failure, Invalid):
             self._take_in(item, DEAD)
             asides.bury(self.batch, self.wiring, item, view.task, failure.code, failure.text)
@@ -307,8 +307,8 @@ class _Round:
         self._take_in(item, DEAD)
         asides.bury(self.batch, self.wiring, item, task, "unexpected", text)
 
-    def _defer(self, view: View, item: Item, reason: str) -> None:
-        """Park an early input, or give it up when it waited long enough or too many wait."""
+    def _defer(self, view: View, item: Item, reason: str, otherwise: tuple[Payload, ...] | None = None) -> None:
+        """Park an early input, or give it up when it waited long enough or too many wait: answered, or dead."""
         batch, event, record = self.batch, item.event, item.record
         assert event is not None
         assert record is not None
@@ -316,7 +316,11 @@ class _Round:
             batch.still_early.add((view.id, event.subject, record.topic))
             return
         waiting = sum(view.task.parked.get(event.subject, {}).values())
-        if item.expired or waiting >= self.limits.park_limit:
+        given_up = item.expired or waiting >= self.limits.park_limit
+        if given_up and otherwise is not None:
+            item.decide, item.special = lambda state, event, context: otherwise, True
+            self._apply(view, item, event)
+        elif given_up:
             self._take_in(item, DEAD)
             text = f"what it needs did not come in time: {reason}"
             asides.bury(batch, self.wiring, item, view.task, "early", text)

@@ -27,11 +27,16 @@ class Invalid(Exception):
 
 
 class Early(Exception):
-    """Raised by `decide` when the input needs what another topic has not brought yet: it is parked, in order."""
+    """Raised by `decide` when the input needs what another topic has not brought yet: it is parked, in order.
 
-    def __init__(self, text: str) -> None:
+    `otherwise` is the answer in case it is given up because that never came: a refusal that says what to do, or ()
+    where nobody needs one. None: it becomes a dead letter.
+    """
+
+    def __init__(self, text: str, otherwise: tuple[Payload, ...] | None = None) -> None:
         super().__init__(text)
         self.text = text
+        self.otherwise = otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from schemas.envelope import Event
+from schemas.envelope import Event, Payload
 from services.kit.answering import in_ms
 from services.kit.batch import TaskId
 from services.kit.door import Deadline, Done, Early, EffectResult, Invalid
 from services.kit.failures import TooManyUnexpected
 from services.kit.reading import Item
 from services.kit.tables import APPLIED, DEAD
-from tests.support.ledger import PARTITIONS, AccountRequested, ClerkNamed, EntryMade
+from tests.support.ledger import PARTITIONS, AccountRefused, AccountRequested, ClerkNamed, EntryMade
 from tests.unit.kit.builders import NOON, Desk, Record, dead, kinds, opened, reasons, sent
 from topics.partitioning import partition_of
 
@@ -307,6 +307,37 @@ def test_an_input_that_waited_as_long_as_it_may_is_a_dead_letter(desk: Desk) -> 
     assert reasons(batch) == ["early"]
     assert desk.parked == {}
     assert desk.seen["//bank/exim-nmg", "late"][1] == DEAD
+
+
+def waiting_desk(*otherwise: Payload) -> Desk:
+    """A desk whose entries wait for their account, and are answered so where it never comes."""
+
+    def book_or_answer(account: object, event: Event[EntryMade], context: object) -> Iterable[Payload]:
+        if account is None:
+            raise Early("the account is not open yet", otherwise)
+        return ()
+
+    (account, *_) = Desk().wiring.service.aggregates
+    return Desk(routes={**account.routes, EntryMade: book_or_answer})
+
+
+def test_an_input_that_waited_as_long_as_it_may_is_answered_where_there_is_an_answer() -> None:
+    desk = waiting_desk(AccountRefused(reason="never opened"))
+    desk.take(desk.record(EntryMade(amount=5), id="late"), desk.record(EntryMade(amount=6), id="later"))
+    batch = desk.unpark(expired=True)
+
+    assert kinds(batch) == ["account_refused", "account_refused"]
+    assert (desk.parked, batch.notes) == ({}, [])
+    assert {desk.seen["//bank/exim-nmg", id][1] for id in ("late", "later")} == {APPLIED}
+
+
+def test_an_input_that_is_given_up_without_a_word_is_taken_in_and_no_dead_letter() -> None:
+    desk = waiting_desk()
+    desk.take(desk.record(EntryMade(amount=5), id="late"))
+    batch = desk.unpark(expired=True)
+
+    assert (sent(batch), desk.parked) == ([], {})
+    assert desk.seen["//bank/exim-nmg", "late"][1] == APPLIED
 
 
 # Records on a wrong partition
