@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -61,6 +62,7 @@ class Soak:
     console: Console
     strikes: list[Strike] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def say(self, text: str) -> None:
         self.console.print(f"{time.strftime('%H:%M:%S')} {text}", highlight=False, markup=False)
@@ -126,34 +128,33 @@ def _strike(soak: Soak, scene: Scene, watch: Watch) -> None:
         with struck(scene, chosen) as what:
             strike.struck.extend(what)
             time.sleep(seconds)
-    finally:
-        strike.ended = watch.now
-        soak.say(f"  {' + '.join(strike.en)} ({', '.join(strike.struck)}), {strike.ended - began:.1f} s")
+    except Exception as error:
+        # The tool may fail, too: the run goes on, and the report tells.
+        soak.failures.append(f"{' + '.join(strike.en)} at {began:.0f} s: {error!r}")
+        soak.say(soak.failures[-1])
+    strike.ended = watch.now
+    soak.say(f"  {' + '.join(strike.en)} ({', '.join(strike.struck)}), {strike.ended - began:.1f} s")
 
 
 def settle(soak: Soak, scene: Scene, watch: Watch) -> Verdict:
-    """Wait until nothing is under way any more."""
-    began = watch.now
-    soak.say("waiting until all is dealt with")
-    faults = []
+    """Wait until nothing is under way any more, or what is has stood still for long."""
+    began = since = told = watch.now
+    last: list[str] = []
     scene.system.databases.close()
-    while True:
+    while reasons := scene.system.unsettled():
         _mend(soak, scene, watch)
-        try:
-            scene.system.settle(STILL_SECONDS)
-        except AssertionError as unsettled:
-            faults.append(str(unsettled)[:2000])
-        except Exception as error:
-            # One ended while it was waited for: it is started again and waited for once more, a few times.
-            soak.say(repr(error)[:300])
-            if len(soak.ended) < 5:
-                continue
-            faults.append(repr(error)[:2000])
-        break
-    took = watch.now - began
+        if watch.now - told >= TOLD_SECONDS:
+            told = watch.now
+            soak.say(f"  {'; '.join(reasons)}")
+        if reasons != last:
+            last, since = reasons, watch.now
+        elif watch.now - since > STILL_SECONDS:
+            break
+        time.sleep(1)
+    took = f"{watch.now - began:.0f} s"
     return Verdict(
         "settled", "积压归零，发件箱、待发邮件与等待的输入均清空",
-        "lag returns to zero; outboxes, open effects and parked inputs are empty", f"{took:.0f} s", faults,
+        "lag returns to zero; outboxes, open effects and parked inputs are empty", took, reasons,
     )  # fmt: skip
 
 
@@ -170,21 +171,24 @@ def soak_once(soak: Soak, folder: Path) -> Report:
         watch.start()
         load.start()
         soak.say("all services are at work")
-        failures = []
         try:
             load_and_strike(soak, scene, load, watch)
         except Exception as error:
-            failures.append(f"the run broke off: {error!r}")
-            soak.say(failures[-1])
+            soak.failures.append(f"the run broke off: {error!r}")
+            soak.say(soak.failures[-1])
         loaded = watch.now
         load.finish(FINISH_SECONDS)
+        soak.say("waiting until all is dealt with")
         verdicts.append(settle(soak, scene, watch))
         watch.stop()
-        verdicts += watched(watch.seen, loaded, soak.events, soak.ended, [*failures, *load.failures])
+        verdicts += watched(watch.seen, loaded, soak.events, soak.ended, [*soak.failures, *load.failures])
         soak.say("judging")
         with closing(open_book(book_file)) as book:
             scene.system.databases.close()
-            write_down(book, scene.system.bootstrap_servers, scene.system.databases, scene.system.mails)
+            try:
+                write_down(book, scene.system.bootstrap_servers, scene.system.databases, scene.system.mails)
+            except Exception as error:
+                verdicts.append(Verdict("read", "读取结果", "what it came to was read", "", [repr(error)]))
             verdicts += judge(book)
     return Report(
         seed=soak.seed, minutes=soak.minutes, every=soak.every, on_postgres=ON_POSTGRES, cases=load.cases,
@@ -207,6 +211,8 @@ def main() -> None:
     chosen = parser.parse_args()
     seed = secrets.randbelow(2**31) if chosen.seed is None else chosen.seed
     soak = Soak(chosen.minutes, chosen.every, chosen.events, seed, Console(soft_wrap=True))
+    # Ended from outside, it still takes its broker, database server and workers with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     soak.say(f"--seed {seed}")
     with ExitStack() as stack:
         folder = chosen.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kouan-soak-")))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 
+from services.embedded.broker import kafka_version
 from tests.benchmarks.figures import about
 from tests.faults.soak_judge import Verdict
 from tests.faults.soak_watch import Seen
+from tests.support.postgres import find_binaries
 
 LEFT, WIDTH, RIGHT, TOP, HEIGHT, GAP = 80, 760, 170, 46, 150, 44
 COLORS = ("#1f6f8b", "#c8553d", "#588157", "#8e6c8a", "#b08900", "#4a4e69")
@@ -68,6 +72,7 @@ def write_report(report: Report, folder: Path) -> None:
 def _markdown(report: Report, where: dict[str, object]) -> Iterator[str]:
     kept = all(one.kept for one in report.verdicts)
     versions = where.get("versions")
+    postgres = subprocess.run([find_binaries() / "postgres", "--version"], capture_output=True, text=True, check=False)
     yield "# 浸泡测试 · Soak"
     yield ""
     yield (
@@ -90,6 +95,7 @@ def _markdown(report: Report, where: dict[str, object]) -> Iterator[str]:
         yield f"- {zh} {name}: {where.get(name)}"
     if isinstance(versions, dict):
         yield f"- 版本 versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"
+    yield f"- Kafka {kafka_version()}；{postgres.stdout.strip()}；SQLite {sqlite3.sqlite_version}"
     yield f"- PostgreSQL: {', '.join(report.on_postgres)}；SQLite: 其余 the others"
     yield ""
     yield (
@@ -140,8 +146,11 @@ def picture(report: Report) -> str:
     panels: list[tuple[str, list[Line], Callable[[float], str]]] = [
         ("事件/秒 · events/s", [("", rates(report.seen))], lambda value: f"{value:,.0f}"),
         (
-            "积压（条） · lag (records)",
-            [("", [(look.at, float(sum(look.lag.values()))) for look in looks])],
+            "积压（条） · lag",
+            [
+                ("待读事件 records", [(look.at, float(sum(look.lag.values()))) for look in looks]),
+                ("待发邮件 mails", [(look.at, float(look.mails)) for look in looks]),
+            ],
             lambda value: f"{value:,.0f}",
         ),
         (

@@ -24,11 +24,12 @@ ANSWER_SECONDS = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look: seconds since the start, events on all topics so far, records behind by service."""
+    """One look: seconds since the start, events on all topics so far, records behind by service, mails to be sent."""
 
     at: float
     events: int
     lag: dict[str, int]
+    mails: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ class Seen:
 
     @property
     def lag(self) -> int:
-        """Records that all services together were behind when last looked at."""
-        return sum(self.looks[-1].lag.values()) if self.looks else 0
+        """Records that all services together were behind when last looked at, and mails that were to be sent."""
+        return sum(self.looks[-1].lag.values()) + self.looks[-1].mails if self.looks else 0
 
 
 class Watch:
@@ -124,7 +125,8 @@ class Watch:
                 for place, end in ends.items()
                 if place[0] in self._inputs[service]
             )
-        self.seen.looks.append(Look(self.now, sum(ends.values()), lag))
+        [(mails,)] = self._databases.query("liaison", "SELECT count(*) FROM kit_effect")
+        self.seen.looks.append(Look(self.now, sum(ends.values()), lag, mails))
 
     def _ends(self) -> dict[Place, int]:
         asked = {place: OffsetSpec.latest() for place in self._places}
