@@ -3,7 +3,7 @@ waits behind an outage, is applied before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError
@@ -49,6 +49,9 @@ class Deadlines:
         now = self._clock.now_ms()
         if self.next_ms is None or self.next_ms > now:
             return {}
+        if any(moment > now for moment in self._noted()):
+            # Noted by a clock that was ahead and was set back: nobody knows any more what was read by now.
+            self.forget()
         self._note_progress(consumer)
         found = {}
         for task in self._tasks:
@@ -57,6 +60,10 @@ class Deadlines:
             if min(read, now) >= self.next_ms:
                 found[task] = min(read, now)
         return found
+
+    def _noted(self) -> Iterator[int]:
+        yield from self._read_past.values()
+        yield from (moment for _, moment in self._checkpoints.values())
 
     def _note_progress(self, consumer: AIOKafkaConsumer) -> None:
         """How far in time each topic is read: up to the moment at which its end was where we now stand."""

@@ -12,7 +12,7 @@ from services.kit.batch import Batch, TaskId
 from services.kit.clock import Clock
 from services.kit.database import Database
 from services.kit.door import EffectResult
-from services.kit.effects import LEASE_MS, Attempt, Performer
+from services.kit.effects import FURTHEST_MS, LEASE_MS, Attempt, Performer
 from services.kit.failures import Fenced, Transient
 from services.kit.reading import Item, Reader
 from services.kit.store import Store
@@ -58,7 +58,8 @@ class EffectQueue:
 
     def near(self, within_ms: int) -> bool:
         """Whether rows are to be looked for so soon, or now."""
-        return self.next_ms is not None and self.next_ms <= self._clock.now_ms() + within_ms
+        now = self._clock.now_ms()
+        return self.next_ms is not None and not now + within_ms < self.next_ms <= now + FURTHEST_MS
 
     def take_results(self) -> list[Item]:
         """What ended since the last time, of tasks that are still owned."""
@@ -117,7 +118,7 @@ class EffectQueue:
             # The batch that was just stored took the room: what was leased now would wait for its lease to end.
             return
         now = self._clock.now_ms()
-        rows = await self._database.run(self._store.effects_due, list(self._tasks), now, _AT_ONCE)
+        rows = await self._database.run(self._store.effects_due, list(self._tasks), now, now + FURTHEST_MS, _AT_ONCE)
         attempts = [
             Attempt(
                 TaskId(row["aggregate"], row["partition"]), row["name"], row["id"], row["key"], row["event_id"],

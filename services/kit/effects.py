@@ -27,6 +27,8 @@ LEASE_MS = 120_000
 
 MOST_WAITING = 1000
 _LONGEST_PAUSE_MS = 15 * 60_000
+FURTHEST_MS = 20 * 60_000
+"""Nothing is put off for longer: what seems to be was put off by a clock that was wrong, and is due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,16 +338,16 @@ class Store:
         )
         return None if due is None else int(due)
 
-    def effects_due(self, tasks: Sequence[TaskId], now_ms: int, limit: int) -> list[dict[str, Any]]:
-        """Open effects whose next attempt is due, as rows by column name."""
+    def effects_due(self, tasks: Sequence[TaskId], now_ms: int, furthest_ms: int, limit: int) -> list[dict[str, Any]]:
+        """Open effects whose next attempt is due, or further away than any can be, as rows by column name."""
         columns = [column.name for column in table_of(EffectRow).columns]
         return [
             dict(zip(columns, row, strict=True))
             for row in self.database.query(
                 f"SELECT {', '.join('e.' + name for name in columns)} FROM kit_effect e JOIN "
                 f"{self.database.rows('text', 'bigint')} ON e.aggregate = r.c0 AND e.partition = r.c1 "
-                "WHERE e.next_ms <= ? ORDER BY e.next_ms LIMIT ?",
-                (dumps(list(tasks)), now_ms, limit),
+                "WHERE e.next_ms <= ? OR e.next_ms > ? ORDER BY e.next_ms LIMIT ?",
+                (dumps(list(tasks)), now_ms, furthest_ms, limit),
             )
         ]
 

@@ -103,3 +103,26 @@ def test_nothing_is_leased_once_a_batch_has_taken_the_room(tmp_path: Path, monke
 
     monkeypatch.setattr("tests.support.ledger.write_letter", never)
     play(tmp_path, scene)
+
+
+def test_what_a_clock_that_was_ahead_put_off_is_performed_as_soon_as_it_is_right(tmp_path: Path) -> None:
+    async def scene(queue: EffectQueue, store: Store) -> None:
+        in_an_hour = Clock().now_ms() + 3_600_000
+        await store.database.run(store.database.execute, "UPDATE kit_effect SET next_ms = ?", (in_an_hour,))
+        queue.next_ms = in_an_hour
+        assert queue.due
+        await queue.poll()
+        assert await attempts_of(store) == {2}
+
+    play(tmp_path, scene)
+
+
+def test_what_was_put_off_for_a_quarter_of_an_hour_waits_for_it(tmp_path: Path) -> None:
+    async def scene(queue: EffectQueue, store: Store) -> None:
+        later = Clock().now_ms() + 15 * 60_000
+        await store.database.run(store.database.execute, "UPDATE kit_effect SET next_ms = ?", (later,))
+        queue.next_ms = later
+        assert not queue.due
+        assert await store.database.run(store.effects_due, [TASK], later - 1, later + 1, 10) == []
+
+    play(tmp_path, scene)

@@ -194,10 +194,10 @@ def test_what_was_left_unsent_comes_in_the_order_in_which_it_was_committed(owner
 
 def test_effects_of_a_former_owner_are_due_at_once(owner: Store) -> None:
     owner.store(batch(effects_opened=[effect("letter-1", next_ms=10**15)]), [])
-    assert owner.effects_due([TASK], 10**12, 10) == []
+    assert owner.effects_due([TASK], 10**12, 2**62, 10) == []
 
     owner.claim([TASK], {})
-    assert [row["id"] for row in owner.effects_due([TASK], 10**12, 10)] == ["letter-1"]
+    assert [row["id"] for row in owner.effects_due([TASK], 10**12, 2**62, 10)] == ["letter-1"]
 
 
 # The fence
@@ -400,8 +400,8 @@ def test_an_effect_is_open_until_it_is_closed_and_its_attempts_are_recorded(owne
     owner.attempt({TASK: 1}, [("thing", "letter", "letter-1", 2, 5000)])
 
     assert owner.next_effect([TASK]) == 0
-    (second,) = owner.effects_due([TASK], 4000, 10)
-    first = next(row for row in owner.effects_due([TASK], 5000, 10) if row["id"] == "letter-1")
+    (second,) = owner.effects_due([TASK], 4000, 10**13, 10)
+    first = next(row for row in owner.effects_due([TASK], 5000, 10**13, 10) if row["id"] == "letter-1")
     assert (second["id"], first["attempts"], first["payload"]) == ("letter-2", 2, "{}")
 
     owner.store(batch(effects_closed=[("thing", "letter", "letter-1"), ("thing", "letter", "letter-2")]), [])
@@ -413,7 +413,7 @@ def test_an_effect_that_is_asked_for_twice_stays_as_it_was(owner: Store) -> None
     owner.attempt({TASK: 1}, [("thing", "letter", "letter-1", 3, 5000)])
     owner.store(batch(effects_opened=[effect("letter-1")]), [])
 
-    assert [row["attempts"] for row in owner.effects_due([TASK], 5000, 10)] == [3]
+    assert [row["attempts"] for row in owner.effects_due([TASK], 5000, 10**13, 10)] == [3]
 
 
 def test_parked_inputs_come_back_whole_in_the_order_of_their_topic_and_are_counted(owner: Store) -> None:
