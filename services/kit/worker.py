@@ -6,11 +6,14 @@ import gc
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import faust
 import structlog
 
 from services.kit.app import build_app
+from services.kit.database import SqliteDatabase, open_database
 from services.kit.door import Service
 from services.kit.failures import Transient
 from services.kit.log import set_up_logging
@@ -32,7 +35,9 @@ def run(service: Service, settings: Settings | None = None, catalogue: Catalogue
     settings = settings or Settings()
     set_up_logging(service.name, settings.log_level)
     wiring = wire(service, catalogue or load_catalogue())
-    migrate_when_possible(settings.database_for(service.name), service.name, service.migrations)
+    url = settings.database_for(service.name)
+    with _alone(url, service.name):
+        migrate_when_possible(url, service.name, service.migrations)
     # What exists now stays: the collector need not walk it again, and runs between batches only.
     gc.collect()
     gc.freeze()
@@ -40,6 +45,18 @@ def run(service: Service, settings: Settings | None = None, catalogue: Catalogue
     # The database's thread needs the lock for moments only: at the default of 5 ms it would wait longer than it works.
     sys.setswitchinterval(0.0001)
     run_app(build_app(Runner(wiring, settings), service.name, settings), settings)
+
+
+@contextmanager
+def _alone(url: str, service: str) -> Iterator[None]:
+    """Hold a SQLite file as its only worker: the tables of one that is at work must not change under its feet."""
+    database = open_database(url, service)
+    if isinstance(database, SqliteDatabase):
+        database.lock()
+    try:
+        yield
+    finally:
+        database.close()
 
 
 def run_app(app: faust.App, settings: Settings) -> None:

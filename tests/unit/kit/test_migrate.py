@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from services.kit.database import SqliteDatabase
 from services.kit.failures import Transient
 from services.kit.migrate import migrate
 
@@ -84,3 +88,22 @@ def test_a_database_that_another_process_is_writing_is_waited_for(tmp_path: Path
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Transient):
             migrate(f"sqlite:///{path}?timeout=0.1", "ledger", MIGRATIONS)
+
+
+def test_a_second_worker_on_a_sqlite_file_is_refused_before_it_migrates(tmp_path: Path) -> None:
+    first = SqliteDatabase(f"sqlite:///{tmp_path / 'ledger.db'}", "ledger")
+    first.lock()
+    try:
+        second = subprocess.run(
+            [sys.executable, "-m", "tests.support.ledger.worker"],
+            env={**os.environ, "KOUAN_DATA_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        first.close()
+
+    assert second.returncode != 0
+    assert "SQLite serves one worker" in second.stderr
+    assert not first.path.exists()
