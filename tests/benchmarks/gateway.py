@@ -13,7 +13,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from rich.table import Table
 from services.embedded.broker import free_ports
 from services.embedded.kafka import find_or_start
 from services.embedded.processes import Process, resident_memory
+from tests.benchmarks.figures import Result, finish
 from tests.benchmarks.gateway_load import SOURCE
 from tests.support.gateway import Front, running_gateway
 
@@ -103,6 +103,17 @@ def show(figures: dict[str, Any], console: Console) -> bool:
     return all(met for *_, met in rows)
 
 
+def results(figures: dict[str, Any]) -> list[Result]:
+    """What is asked for."""
+    bare, single, batch = (statistics.median(figures[name]) for name in ("bare", "single", "batch"))
+    return [
+        Result("single events / bare route", single / bare, least=SINGLE_GOAL, ratio=True),
+        Result(f"batches of {BATCH} / bare route", batch / bare, least=BATCH_GOAL * SINGLE_GOAL, ratio=True),
+        Result("p99 at 200/s, ms", figures["p99_ms"], "{:.0f}", below=LATENCY_GOAL_MS),
+        Result("memory with open streams, MB", figures["memory_mb"], "{:.0f}", below=MEMORY_GOAL_MB),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -126,11 +137,8 @@ def main() -> None:
             with open_streams(front) as count:
                 figures |= {"streams": count, "memory_mb": resident_memory(front.process.pid) / 1e6}
     show(figures, console)
-    kept = Path(".kouan/bench")
-    kept.mkdir(parents=True, exist_ok=True)
-    file = kept / f"gateway-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    console.print(f"数据 · figures: {file}")
+    found = {name: value if isinstance(value, list) else [value] for name, value in figures.items()}
+    finish("gateway", found, chosen.rounds, results(figures), console)
 
 
 if __name__ == "__main__":
