@@ -25,6 +25,7 @@ Ident = tuple[str, str]
 
 OUTPUTS = (
     "referral.events",
+    "referral.kept",
     "screening.events",
     "loan.events",
     "risk.events",

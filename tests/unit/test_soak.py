@@ -18,6 +18,8 @@ from tests.faults.soak_load import WAVE, waves
 from tests.faults.soak_report import Report, Strike, write_report
 from tests.faults.soak_watch import Look, Sample, Seen
 from tests.support.mischief import CATALOGUE
+from tests.support.outcome import DEAD_LETTERS, INPUTS, OUTPUTS
+from topics.definition import load_catalogue
 
 SOURCE = "//commerce/15"
 OURS = "//kouan/referral_intake"
@@ -152,6 +154,13 @@ def test_the_report_tells_every_verdict_and_every_fault(tmp_path: Path) -> None:
     assert "0:10" in text
     ElementTree.parse(tmp_path / "soak.svg")
     assert '"kept": false' in (tmp_path / "soak.json").read_text(encoding="utf-8")
+
+
+def test_the_judge_reads_every_topic_on_which_events_of_cases_stand() -> None:
+    read = {*INPUTS, *OUTPUTS, *DEAD_LETTERS}
+    others = {name.rpartition(".")[2] for name in load_catalogue().topics.keys() - read}
+    assert others == {"directory", "policies", "redrive"}
+    assert read <= load_catalogue().topics.keys()
 
 
 def test_every_fault_has_a_name_of_its_own_and_lasts_less_than_the_time_between_faults() -> None:
