@@ -20,6 +20,9 @@ from tests.support.ledger.surviving import must_have_survived, must_hold_no_more
 
 pytestmark = [pytest.mark.broker, pytest.mark.thorough, pytest.mark.timeout(600)]
 
+GO_ON_SECONDS = 75
+"""The cluster misses a broker after 9 s; a client that is told nothing gives a request up after 40 s."""
+
 
 @pytest.fixture(scope="module")
 def three() -> Iterator[Cluster]:
@@ -40,11 +43,11 @@ def applied(ledger: RunningLedger) -> int:
     return sum(ledger.history.database.positions().values())
 
 
-def must_go_on(ledger: RunningLedger, seconds: float) -> None:
-    """More is applied than now within some seconds, while the fault lasts."""
-    before, end = applied(ledger), time.monotonic() + seconds
+def must_go_on(ledger: RunningLedger) -> None:
+    """More is applied than now, while the fault lasts."""
+    before, end = applied(ledger), time.monotonic() + GO_ON_SECONDS
     while applied(ledger) <= before:
-        assert time.monotonic() < end, f"nothing is applied for {seconds:g} s\n{ledger.logs()}"
+        assert time.monotonic() < end, f"nothing is applied for {GO_ON_SECONDS} s\n{ledger.logs()}"
         time.sleep(0.1)
 
 
@@ -55,7 +58,7 @@ def test_every_broker_is_restarted_in_turn_under_load(cluster: Cluster, tmp_path
             for node in dice.sample(cluster.nodes, 3):
                 time.sleep(dice.uniform(0, 2))
                 node.ask_to_end()
-                must_go_on(ledger, 100)
+                must_go_on(ledger)
                 node.begin()
                 cluster.wait_whole()
         must_have_survived(ledger, worker, before, watch)
@@ -68,7 +71,7 @@ def test_a_broker_is_killed_and_the_others_carry_on(cluster: Cluster, tmp_path: 
             time.sleep(dice.uniform(1, 3))
             killed = dice.choice(cluster.nodes)
             killed.kill()
-            must_go_on(ledger, 100)
+            must_go_on(ledger)
             time.sleep(dice.uniform(1, 3))
             killed.begin()
         must_have_survived(ledger, worker, before, watch)
@@ -87,7 +90,7 @@ def test_the_broker_that_keeps_the_group_is_killed(
             time.sleep(dice.uniform(1, 3))
             first = cluster.coordinator(ledger.name)
             first.kill()
-            must_go_on(ledger, 40)
+            must_go_on(ledger)
             assert cluster.coordinator(ledger.name) is not first
             first.begin()
         ledger.must_be_right(90)

@@ -51,6 +51,8 @@ REPLICAS = {
     "share.coordinator.state.topic.min.isr": "2",
 }
 """What a topic is made with on three brokers: each record on all of them, acknowledged when two have it."""
+PATIENCE = {"controller.quorum.fetch.timeout.ms": "6000", "controller.quorum.election.timeout.ms": "3000"}
+"""On a busy machine, controllers that wait no longer than 2 s elect each other all the time."""
 _NETWORK = "kouan-test"
 
 
@@ -59,7 +61,7 @@ class Node(KafkaContainer):
 
     def __init__(self, image: str, number: int, voters: Mapping[int, str], network: str, cluster_id: str) -> None:
         several = len(voters) > 1
-        super().__init__(image, cluster_id=cluster_id, settings=REPLICAS if several else None)
+        super().__init__(image, cluster_id=cluster_id, settings=REPLICAS | PATIENCE if several else None)
         self.number = number
         self.address = voters[number]
         self._voters = voters

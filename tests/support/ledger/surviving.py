@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from services.embedded.processes import Process
 from tests.support.history import Watch
-from tests.support.ledger.running import RunningLedger
+from tests.support.ledger.running import WORKER, RunningLedger
 
 MORE_DESCRIPTORS = 40
 MORE_MEMORY = 128 * 1024 * 1024
@@ -28,9 +28,11 @@ def holding(process: Process) -> Holding:
     return Holding(len(list(Path(f"/proc/{process.pid}/fd").iterdir())), process.memory)
 
 
-def started(ledger: RunningLedger, label: str = "a", **variables: str) -> tuple[Process, Holding]:
+def started(
+    ledger: RunningLedger, label: str = "a", arguments: tuple[str, ...] = WORKER, **variables: str
+) -> tuple[Process, Holding]:
     """A worker that is at work, and what it then holds."""
-    worker = ledger.worker(label, **variables).start().wait_ready()
+    worker = ledger.worker(label, arguments, **variables).start().wait_ready()
     return worker, holding(worker)
 
 
