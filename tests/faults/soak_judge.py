@@ -129,7 +129,7 @@ def _paid_out(book: sqlite3.Connection, one: Output, body: dict[str, Any]) -> No
 
 
 def _paid_back(book: sqlite3.Connection, one: Output, body: dict[str, Any]) -> None:
-    _loan(book, one, body["currency"], "0", body["principal"])
+    _loan(book, one, body["loan"]["currency"], "0", body["principal"])
 
 
 def _loan(book: sqlite3.Connection, one: Output, currency: str, paid_out: str, paid_back: str) -> None:
@@ -220,6 +220,7 @@ def _write_mails(book: sqlite3.Connection, path: Path) -> None:
 
 def judge(book: sqlite3.Connection) -> Iterator[Verdict]:
     """Everything that must hold of what the book tells."""
+    book.execute("ANALYZE")
     for one in (
         _acknowledged, _answered, _states, _taken_in, _once, _order, _balances, _notices, _dead_letters
     ):  # fmt: skip
