@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from schemas.consent import CONSENT_EXAMPLE, Consent, ConsentScope
 from schemas.envelope import Payload
 from schemas.referral import CLAIMS, REFERRAL_EXAMPLE, SIDE, SOURCE, Referral
+from schemas.resemblance import RESEMBLANCE_EXAMPLE, Resemblance
 from schemas.upcasting import upcaster
 from schemas.values import LongText, ReasonCode, ReferralId, Side, unit
 
@@ -85,6 +86,11 @@ class ReferralKept(Payload):
     claims: tuple[str, ...] = Field(
         description="Digests of the matters that no other open case may be about, each after its scope's name",
         examples=[["same_project:385f18d2ca1c5e0aa9eab04524a7045f"]],
+    )
+    resembles: tuple[Resemblance, ...] = Field(
+        default=(),
+        description="Cases that it resembles, of which a person is told when it is registered",
+        examples=[[RESEMBLANCE_EXAMPLE]],
     )
     kept_at: AwareDatetime = Field(
         description="Time of the submission, with offset", examples=["2020-04-01T09:30:00+08:00"]

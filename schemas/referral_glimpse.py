@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+from schemas.consent import Scopes
 from schemas.document import Document
 from schemas.envelope import Model
 from schemas.referral import ChainLink, Employees, OutboundDirection, TenThousandCny
@@ -86,6 +87,7 @@ class ReferralGlimpse(Model):
 class ConsentGlimpse(Model):
     """The sound fields of a consent."""
 
+    scopes: Seen[Scopes] = None
     given_on: Seen[Day] = None
 
 

@@ -20,3 +20,4 @@ class CaseRow(StateRow, table=True):
     consent: list[str] = json_column()
     until: str | None = None
     resembles: list[str] = json_column()
+    alike: list[str] = json_column()

@@ -48,7 +48,8 @@ class Case:
     was registered); `revision` counts its versions from 1, 0 until it is registered; `claims` are the texts that no
     other open case may hold. While consent is awaited, both are known from what intake keeps to itself. `consent` is
     with whom the data may be shared, whatever became of the referral; `until` by when it has to reach both sides.
-    `resembles` are open cases that a person is still to compare this one with.
+    `resembles` are open cases that a person is still to compare this one with; `alike` are those, as JSON text, of
+    which a person is told only when it is registered.
     """
 
     status: Status
@@ -61,6 +62,7 @@ class Case:
     consent: tuple[ConsentScope, ...] = ()
     until: datetime | None = None
     resembles: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
 
     def referral(self) -> Referral:
         """The referral as it now stands; only a case that waits or was registered has one."""
@@ -98,9 +100,10 @@ def evolve(case: Case | None, payload: Any) -> Case:
         case ReferralClosed():
             closed = replace(case, status=Status.CLOSED, until=None, resembles=())
             # What nobody consented to share is not needed any more.
-            return replace(closed, body="", claims=()) if case.status is Status.AWAITING_CONSENT else closed
+            return replace(closed, body="", claims=(), alike=()) if case.status is Status.AWAITING_CONSENT else closed
         case ReferralKept() if case.status is Status.AWAITING_CONSENT:
-            return replace(case, body=_text(payload.referral), claims=payload.claims)
+            alike = tuple(one.model_dump_json() for one in payload.resembles)
+            return replace(case, body=_text(payload.referral), claims=payload.claims, alike=alike)
         case ReferralKept():
             # A rebuild folds what was kept last, when the case may have moved on long ago.
             return case

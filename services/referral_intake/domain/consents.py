@@ -14,7 +14,7 @@ from services.kit.door import Deadline
 from services.referral_intake.domain.case import Case, Status
 from services.referral_intake.domain.outlook import Outlook
 from services.referral_intake.domain.refusals import CONSENT_IN_FUTURE, CONSENT_LATE, CONSENT_UNCHANGED
-from services.referral_intake.domain.submission import in_order, lacking, registered_now, speaker
+from services.referral_intake.domain.submission import flagged_now, in_order, lacking, registered_now, speaker
 
 
 def decide_consent_given(case: Case | None, event: Event[ConsentGiven], outlook: Outlook) -> Iterable[Payload]:
@@ -34,6 +34,7 @@ def decide_consent_given(case: Case | None, event: Event[ConsentGiven], outlook:
         yield _recorded(event, scopes)
         if not lacking(case.referral(), scopes):
             yield registered_now(case, scopes, event.time, outlook)
+            yield from flagged_now(case, event.time)
 
 
 def decide_consent_revoked(case: Case, event: Event[ConsentRevoked], outlook: Outlook) -> Iterable[Payload]:

@@ -71,22 +71,11 @@ def decide_judged(case: Case, event: Event[ResemblanceJudged], outlook: Outlook)
         yield NOT_FLAGGED.of(event)
     elif not said.same:
         yield ResemblanceCleared(other=said.other, judged_by=said.judged_by, text=said.text, cleared_at=event.time)
-    elif case.status is Status.REGISTERED:
+    else:
         yield ReferralWithdrawn(
             code=WithdrawalCode.SUBMITTED_IN_ERROR,
             reason=f"经核实与 {said.other} 为同一事项。 Found to be the same matter as {said.other}. "
             f"{said.text[:_SHOWN]}",
             withdrawn_at=event.time,
             duplicate_of=said.other,
-        )
-    else:
-        yield ReferralClosed(
-            code="judged_duplicate",
-            zh=f"经核实与 {said.other} 为同一事项。",
-            en=f"A person found it to be the same matter as {said.other}.",
-            repairable=False,
-            by_type=ResemblanceJudged.TYPE,
-            duplicate_of=said.other,
-            source=case.source,
-            closed_at=event.time,
         )

@@ -60,9 +60,9 @@ NOT_REGISTERED: Final = Refusal(
 )
 AWAITING_CONSENT: Final = Refusal(
     "awaiting_consent",
-    "该推荐尚在等待企业授权，还未登记；改动请以同一编号重新提交整份推荐。",
+    "该推荐尚在等待企业授权，还未登记；改动请以同一编号重新提交整份推荐，核实请待登记后。",
     "The referral awaits the enterprise's consent and is not registered yet; to change it, submit the whole of it "
-    "again under the same id.",
+    "again under the same id, and judge it once it is registered.",
 )
 CLOSED_BEFORE: Final = Refusal(
     "closed_before",

@@ -12,11 +12,13 @@ from schemas.reference import china_date
 from schemas.referral import Referral, ReferralRegistered, ReferralRejected, ReferralSubmitted
 from schemas.referral_course import ConsentAwaited, ReferralKept, ReferralRepeated
 from schemas.referral_glimpse import consent_in, referral_in
+from schemas.resemblance import Resemblance, ResemblanceFlagged
 from schemas.values import Side, side_of
 from services.kit.door import Malformed
 from services.referral_intake.domain.asked import Asked
 from services.referral_intake.domain.case import OPEN, Case, Status
 from services.referral_intake.domain.checks import check, check_broken, entries_used
+from services.referral_intake.domain.discretion import unquoted
 from services.referral_intake.domain.matters import matter_of
 from services.referral_intake.domain.outlook import Outlook
 from services.referral_intake.domain.refusals import ID_IN_USE
@@ -41,6 +43,8 @@ def decide_submitted(case: Case | None, event: Event[ReferralSubmitted], outlook
         return
     asked = Asked(event.subject, event.source, china_date(event.time), referral, event.data.consent)
     if faults := check(asked, outlook):
+        if lacking(referral, scopes):
+            faults = unquoted(faults, referral)
         yield ReferralRejected(faults=faults, side=side, source=event.source, rejected_at=event.time)
         return
     matter = matter_of(event, outlook.scopes)
@@ -49,7 +53,13 @@ def decide_submitted(case: Case | None, event: Event[ReferralSubmitted], outlook
         return
     if missing := lacking(referral, scopes):
         yield _awaited(case, event, scopes, missing, outlook)
-        yield ReferralKept(referral=referral, consent=event.data.consent, claims=matter.claims, kept_at=event.time)
+        yield ReferralKept(
+            referral=referral,
+            consent=event.data.consent,
+            claims=matter.claims,
+            resembles=matter.resembles,
+            kept_at=event.time,
+        )
     else:
         yield ReferralRegistered(
             referral=referral,
@@ -62,7 +72,7 @@ def decide_submitted(case: Case | None, event: Event[ReferralSubmitted], outlook
             claims=matter.claims,
             not_classifiable=not is_classifiable(referral.enterprise),
         )
-    yield from matter.flagged(() if case is None else case.resembles, event.source, event.time)
+        yield from matter.flagged(() if case is None else case.resembles, event.source, event.time)
 
 
 def decide_malformed_submission(case: Case | None, event: Event[Malformed], outlook: Outlook) -> Iterable[Payload]:
@@ -71,8 +81,11 @@ def decide_malformed_submission(case: Case | None, event: Event[Malformed], outl
         yield ID_IN_USE.of(event)
         return
     body, day = event.data.body, china_date(event.time)
-    asked = Asked(event.subject, event.source, day, referral_in(body), consent_in(body))
+    consent = consent_in(body)
+    asked = Asked(event.subject, event.source, day, referral_in(body), consent)
     faults = check_broken(asked, event.data.faults, outlook)
+    if not set(NEEDED) <= {*(() if case is None else case.consent), *(consent.scopes or ())}:
+        faults = unquoted(faults, asked.referral, body)
     yield ReferralRejected(faults=faults, side=speaker(event), source=event.source, rejected_at=event.time)
 
 
@@ -89,6 +102,13 @@ def registered_now(case: Case, scopes: tuple[ConsentScope, ...], at: datetime, o
         claims=case.claims,
         not_classifiable=not is_classifiable(referral.enterprise),
     )
+
+
+def flagged_now(case: Case, at: datetime) -> Iterable[ResemblanceFlagged]:
+    """What a referral that waited for consent resembles, told when that has come."""
+    if case.alike:
+        alike = tuple(Resemblance.model_validate_json(one) for one in case.alike)
+        yield ResemblanceFlagged(resembles=alike, source=case.source, flagged_at=at)
 
 
 def lacking(referral: Referral, scopes: Iterable[ConsentScope]) -> tuple[ConsentScope, ...]:

@@ -102,7 +102,7 @@ ROWS: Final = (
         ConsentGiven,
         (_S.AWAITING_CONSENT,),
         REFERRER,
-        {ConsentRecorded: None, ReferralRegistered: _S.REGISTERED},
+        {ConsentRecorded: None, ReferralRegistered: _S.REGISTERED, ResemblanceFlagged: None},
         refuses=("consent_in_future", "consent_unchanged", "consent_late"),
     ),
     Transition(
@@ -120,13 +120,6 @@ ROWS: Final = (
         refuses=("consent_unchanged",),
     ),
     Transition(CONSENT_DEADLINE, (_S.AWAITING_CONSENT,), CLOCK, {ReferralRejected: _S.REJECTED}),
-    Transition(
-        ResemblanceJudged,
-        (_S.AWAITING_CONSENT,),
-        SIDES,
-        {ResemblanceCleared: None, ReferralClosed: _S.CLOSED},
-        refuses=("not_flagged",),
-    ),
     Transition(
         ResemblanceJudged,
         (_S.REGISTERED,),

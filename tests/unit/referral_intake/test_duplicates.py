@@ -9,7 +9,7 @@ import pytest
 
 from schemas.envelope import Payload
 from schemas.referral import DuplicateFound, DuplicateRule, Referral, ReferralAmended, ReferralRegistered
-from schemas.referral_course import ReferralClosed
+from schemas.referral_course import ConsentAwaited, ReferralKept
 from schemas.resemblance import ResemblanceCleared, ResemblanceFlagged
 from schemas.values import Side
 from services.referral_intake.domain.case import Case, Status, claims_of
@@ -31,7 +31,7 @@ from tests.unit.referral_intake.desk import (
     KNOWN,
     OTHER,
     amendment,
-    awaiting,
+    consent,
     exact_claims,
     fault_places,
     in_state,
@@ -286,11 +286,18 @@ def test_person_who_finds_two_cases_to_be_one_ends_the_later_with_the_earlier_na
     assert (ended.status, claims_of(ended)) == (Status.WITHDRAWN, ())
 
 
-def test_case_that_nobody_else_has_heard_of_is_closed_instead() -> None:
-    case = alike(awaiting())
-    (closed,) = when(case, judged(same=True))
-    assert isinstance(closed, ReferralClosed)
-    assert (closed.code, closed.duplicate_of, closed.repairable) == ("judged_duplicate", OTHER, False)
+def test_what_a_referral_resembles_is_told_once_consent_has_come_and_judged_then() -> None:
+    told = when(None, submitted(consent=None), holders={near_claim("same_name"): OTHER})
+    assert [type(one) for one in told] == [ConsentAwaited, ReferralKept]
+    case = folded(told)
+    assert case is not None
+    assert refusal_code(when(case, judged(same=True))) == "awaiting_consent"
+    *_, flagged = answer = when(case, consent("commerce", "bank"), time="2020-04-10T10:00:00+08:00")
+    assert isinstance(flagged, ResemblanceFlagged)
+    assert [(one.referral_id, one.rule) for one in flagged.resembles] == [(OTHER, "same_name")]
+    case = folded(answer, case)
+    assert case is not None
+    assert (case.status, case.resembles, case.alike) == (Status.REGISTERED, (OTHER,), ())
 
 
 def test_judgement_of_what_was_not_flagged_is_refused() -> None:

@@ -90,7 +90,7 @@ EXPECTED: dict[type[Payload], dict[Status | None, type[Payload] | str]] = {
     ResemblanceJudged: {
         None: "unknown_case",
         S.CONSENTED: "unknown_case",
-        S.AWAITING_CONSENT: "not_flagged",
+        S.AWAITING_CONSENT: "awaiting_consent",
         S.REJECTED: "not_registered",
         S.DUPLICATE: "not_registered",
         S.REGISTERED: "not_flagged",

@@ -1,4 +1,4 @@
-"""Of a referral that ended before it was registered, neither content nor claims are kept."""
+"""What a referral that waits for consent resembles; of one that ended so, neither content nor claims are kept."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ _CASES = sa.table(
 
 
 def upgrade() -> None:
+    op.add_column("referral_intake_case", sa.Column("alike", Json, nullable=False, server_default="[]"))
     ended = (_CASES.c.status == "closed") & (_CASES.c.revision == 0)
     op.execute(_CASES.update().where(ended).values(body="", claims=[]))
 
 
 def downgrade() -> None:
-    """What was forgotten can't be brought back; the former release does without it."""
+    # What was forgotten can't be brought back; the former release does without it.
+    op.drop_column("referral_intake_case", "alike")
