@@ -95,6 +95,12 @@ class CooperationCaseNoted(Payload):
     plan: PlanId | None = Field(
         default=None, description="Zone plan that the case is referred from or about", examples=["MZL-PLAN-2020-01"]
     )
+    source: str | None = Field(
+        default=None,
+        max_length=200,
+        description="CloudEvents source of the referring party's system; absent in events from before 2026-11-23",
+        examples=["//commerce/15"],
+    )
     noted_at: AwareDatetime = AT
 
 

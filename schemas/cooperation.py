@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 from schemas.envelope import Payload
 from schemas.opinion import EventId
 from schemas.screening import EventType
-from schemas.values import LongText, ReasonCode, Side, ZoneCode
+from schemas.values import LongText, ReasonCode, ReferralId, Side, ZoneCode
 
 
 class CooperationRefused(Payload):
@@ -31,6 +31,11 @@ class CooperationRefused(Payload):
     )
     side: Side | None = Field(
         default=None, description="Side that sent it; absent where it is neither", examples=["commerce"]
+    )
+    referral_id: ReferralId | None = Field(
+        default=None,
+        description="Case concerned, where the subject of the event is something else",
+        examples=["NMG-2020-000123"],
     )
     code: ReasonCode = Field(description="Coded reason", examples=["unknown_zone"])
     zh: LongText = Field(

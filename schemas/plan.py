@@ -77,6 +77,10 @@ _PROGRESS_TEXT: Final = Field(
 _REPORTED_BY: Final = Field(description="Id of the person who answers for the report", examples=["liaison-manzhouli"])
 _PROJECT: Final = Field(description="The project: id of its referral", examples=["NMG-2020-000123"])
 
+_MOVED_TO: Final = Field(
+    default=None, description="Plan that the referral names now; absent if none", examples=["MZL-PLAN-2020-02"]
+)
+
 _A_PART: Final[JsonValue] = {"part": "industry"}
 
 
@@ -155,6 +159,21 @@ class PlanProjectReferred(Payload):
     referral_id: ReferralId = _PROJECT
     zone: ZoneCode = Field(description="Zone of the referral", examples=["manzhouli"])
     subject_kind: SubjectKind = Field(description="What the referral recommends", examples=["project"])
+    source: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None,
+        description="CloudEvents source of the referring party's system, which is told where the plan refuses the "
+        "project; absent in events from before 2026-11-23",
+        examples=["//commerce/15"],
+    )
+
+
+class PlanProjectMoved(Payload):
+    """A case tells a plan that it is referred from it no longer: an amendment names another plan, or none."""
+
+    TYPE: ClassVar[str] = "plan.project_moved.v1"
+
+    referral_id: ReferralId = _PROJECT
+    moved_to: PlanId | None = _MOVED_TO
 
 
 class PlanProjectStageTold(Payload):
@@ -266,6 +285,18 @@ class PlanProjectAdded(PlanFact):
     subject_kind: SubjectKind = Field(description="What the referral recommends", examples=["project"])
     added_at: AwareDatetime = Field(
         description="Time of the registration, with offset", examples=["2020-06-01T09:30:00+08:00"]
+    )
+
+
+class PlanProjectRemoved(PlanFact):
+    """A project has left the plan's portfolio: the referral was amended and names another plan, or none."""
+
+    TYPE: ClassVar[str] = "plan.project_removed.v1"
+
+    referral_id: ReferralId = _PROJECT
+    moved_to: PlanId | None = _MOVED_TO
+    removed_at: AwareDatetime = Field(
+        description="Time of the amendment, with offset", examples=["2020-06-20T09:30:00+08:00"]
     )
 
 

@@ -57,7 +57,7 @@ NOT_ASKED_ON: Final = "not_asked_on"
 _COMMERCE: Final = frozenset({Party.COMMERCE})
 _BANK: Final = frozenset({Party.BANK})
 _UNANSWERED: Final = (Status.AWAITING, Status.ESCALATED)
-_OF_ANSWERS: Final = (Code.NOT_ROUTED_TO_YOU, Code.WRONG_PERSON, Code.EARLIER_QUESTION)
+_OF_ANSWERS: Final = (Code.NOT_ROUTED_TO_YOU, Code.WRONG_PERSON, Code.NO_QUESTION, Code.EARLIER_QUESTION)
 
 TABLE: Final = Transitions(
     "advice",
@@ -76,7 +76,8 @@ TABLE: Final = Transitions(
             {AdviceFurtherRouted: Status.AWAITING},
             (Code.NOT_CONCERNED, Code.WRONG_PERSON),
         ),
-        Transition(AdviceAnswerGiven, _UNANSWERED, _BANK, {AdviceAnswered: Status.ANSWERED}, _OF_ANSWERS, early=True),
+        Transition(AdviceAnswerGiven, (None,), _BANK, {}, (Code.NO_QUESTION,), early=True),
+        Transition(AdviceAnswerGiven, _UNANSWERED, _BANK, {AdviceAnswered: Status.ANSWERED}, _OF_ANSWERS),
         Transition(AdviceAnswerGiven, (Status.ANSWERED,), _BANK, {}, (*_OF_ANSWERS, Code.ANSWERED_BEFORE)),
         Transition(
             AdviceClosureSubmitted,
@@ -94,7 +95,6 @@ TABLE: Final = Transitions(
     records=RECORDS,
     refused=CooperationRefused,
     refuse=refuse_by_table,
-    early="the question has not been asked yet",
 )
 
 
@@ -154,19 +154,23 @@ def route_further_question(
     )
 
 
-def record_answer(advice: Advice, event: Event[AdviceAnswerGiven], outlook: Outlook) -> Iterator[Payload]:
+def record_answer(advice: Advice | None, event: Event[AdviceAnswerGiven], outlook: Outlook) -> Iterator[Payload]:
     """The unit that has the question answers it, or the headquarters does.
 
     Raises:
-        Early: the question that is answered stands on another topic and has not come yet.
+        Early: the question that is answered stands on another topic and has not come yet. Should it never come, the
+            answer is refused.
     """
     told, code = event.data, None
+    if advice is None:
+        raise Early("the question has not been asked yet", (refuse(event, Code.NO_QUESTION),))
     if unit_of(event.source) not in (advice.routed_to, BANK_HQ):
         code = Code.NOT_ROUTED_TO_YOU
     elif is_others_person(event, told.given_by, outlook.directory):
         code = Code.WRONG_PERSON
     elif told.round > advice.round:
-        raise Early(f"question {told.round} has not been asked yet")
+        missing = f"question {told.round} has not been asked yet"
+        raise Early(missing, (refuse(event, Code.NO_QUESTION, advice.zone),))
     elif told.round < advice.round:
         code = Code.EARLIER_QUESTION
     elif advice.status is Status.ANSWERED:

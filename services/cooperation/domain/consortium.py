@@ -56,6 +56,10 @@ ANSWER: Final = "answer"
 SEARCH: Final = "search"
 """Deadline: the directory is searched again, because the consortium is short."""
 
+CONTRACTED: Final = "contracted"
+DISBURSED: Final = "disbursed"
+"""Steps of a loan that are looked at."""
+
 TERMS: Final = "terms"
 """Deadline: the terms of a loan are compared with what was agreed."""
 
@@ -92,7 +96,10 @@ IN_FORCE: Final = frozenset({Standing.OPEN, Standing.JOINED})
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What rules and invitations have to know of a case. Of the enterprise, None where none is named."""
+    """What rules and invitations have to know of a case. Of the enterprise, None where none is named.
+
+    `source` is the system that referred it; None where it was noted by a release that did not keep it.
+    """
 
     side: Side
     subject_kind: SubjectKind
@@ -112,6 +119,7 @@ class Facts:
     ownership: Ownership | None
     industry: Industry | None
     plan: str | None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,11 @@ class Consortium:
     def missing(self) -> Decimal:
         """What partners have yet to take up."""
         return self.wanted - sum((one.taken for one in self.standing(Standing.JOINED)), ZERO)
+
+    @property
+    def financed(self) -> bool:
+        """Whether money of its loan has flowed."""
+        return self.loan is not None and self.loan.step == DISBURSED
 
     def standing(self, *standings: Standing) -> tuple[Invitation, ...]:
         """The invitations that stand so, in the order in which partners were asked."""
@@ -220,6 +233,7 @@ def _case_noted(state: Consortium, noted: CooperationCaseNoted) -> Consortium:
         ownership=noted.ownership,
         industry=noted.industry,
         plan=noted.plan,
+        source=noted.source,
     )
     return replace(state, facts=facts)
 

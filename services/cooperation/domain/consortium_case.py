@@ -13,7 +13,7 @@ from schemas.consent import ConsentRecorded, ConsentScope
 from schemas.consortium import ConsortiumClosed, CooperationCaseNoted, CooperationConsentNoted, CooperationHoldNoted
 from schemas.envelope import Event, Payload
 from schemas.loan import LoanContracted, LoanDisbursed
-from schemas.plan import PlanProjectReferred, PlanProjectStageTold
+from schemas.plan import PlanProjectMoved, PlanProjectReferred, PlanProjectStageTold
 from schemas.referral import Referral, ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
 from schemas.screening import (
@@ -44,13 +44,13 @@ def note_case(state: Consortium | None, event: Event[ReferralRegistered], outloo
     if state is not None and state.status is not Status.NOTED:
         return
     told, referral = event.data, event.data.referral
-    yield _noted(event, referral, told.side)
+    yield _noted(event, referral, told.side, told.source)
     # Where no enterprise is named, there is nobody whose data would need consent.
     covered = referral.enterprise is None or ConsentScope.PARTNER in told.consent_scopes
     if covered and not (state is not None and state.covers_partners):
         yield CooperationConsentNoted(referral_id=event.subject, covers_partners=True, noted_at=event.time)
     yield from _tell_enterprise(event.subject, referral, told.side)
-    yield from _refer_to_plan(event.subject, referral)
+    yield from _refer_to_plan(event.subject, referral, told.source)
 
 
 def renew_case(state: Consortium, event: Event[ReferralAmended], outlook: PartnerOutlook) -> Iterator[Output]:
@@ -63,7 +63,7 @@ def renew_case(state: Consortium, event: Event[ReferralAmended], outlook: Partne
     if state.facts is None:
         raise Early(NOT_REGISTERED)
     was = facts_of(state)
-    noted = _noted(event, event.data.referral, was.side)
+    noted = _noted(event, event.data.referral, was.side, was.source)
     yield noted
     now = evolve(state, noted)
     if state.status is not Status.NOTED and _is_another(state, facts_of(now), outlook):
@@ -74,8 +74,7 @@ def renew_case(state: Consortium, event: Event[ReferralAmended], outlook: Partne
     if was.credit_code is not None and was.credit_code != noted.credit_code:
         yield _case_ended(was.credit_code, event.subject)
     yield from _tell_enterprise(event.subject, event.data.referral, was.side)
-    if noted.plan != was.plan:
-        yield from _refer_to_plan(event.subject, event.data.referral)
+    yield from _move_to_plan(now, event.subject, event.data.referral, was)
 
 
 def note_consent(state: Consortium | None, event: Event[ConsentRecorded], outlook: PartnerOutlook) -> Iterator[Output]:
@@ -173,7 +172,7 @@ def _close(state: Consortium, event: Event[Any], code: str) -> Iterator[Output]:
     yield from _tell_plan(state, event.subject, code)
 
 
-def _noted(event: Event[Any], referral: Referral, side: Side) -> CooperationCaseNoted:
+def _noted(event: Event[Any], referral: Referral, side: Side, source: str | None) -> CooperationCaseNoted:
     enterprise = referral.enterprise
     return CooperationCaseNoted(
         referral_id=event.subject,
@@ -194,6 +193,7 @@ def _noted(event: Event[Any], referral: Referral, side: Side) -> CooperationCase
         ownership=enterprise and enterprise.ownership,
         industry=enterprise and enterprise.industry,
         plan=referral.zone_plan,
+        source=source,
         noted_at=event.time,
     )
 
@@ -228,10 +228,23 @@ def _case_ended(credit_code: str, case: str) -> To:
     return To(credit_code, EnterpriseCaseEnded(credit_code=credit_code, referral_id=case))
 
 
-def _refer_to_plan(case: str, referral: Referral) -> Iterator[To]:
+def _refer_to_plan(case: str, referral: Referral, source: str | None) -> Iterator[To]:
     if referral.zone_plan is not None:
-        referred = PlanProjectReferred(referral_id=case, zone=referral.zone, subject_kind=referral.subject_kind)
+        kind = referral.subject_kind
+        referred = PlanProjectReferred(referral_id=case, zone=referral.zone, subject_kind=kind, source=source)
         yield To(referral.zone_plan, referred)
+
+
+def _move_to_plan(state: Consortium, case: str, referral: Referral, was: Facts) -> Iterator[To]:
+    """An amended case leaves the plan that it named before and tells the one that it names how far it has come.
+
+    It does so though the plan is the same: one that had never been submitted refused the case, and may know it now.
+    """
+    if was.plan is not None and was.plan != referral.zone_plan:
+        yield To(was.plan, PlanProjectMoved(referral_id=case, moved_to=referral.zone_plan))
+    yield from _refer_to_plan(case, referral, was.source)
+    if state.status in UNDER_WAY:
+        yield from _tell_plan(state, case, "financed" if state.financed else "shortlisted")
 
 
 def _tell_plan(state: Consortium | None, case: str, stage: str) -> Iterator[To]:

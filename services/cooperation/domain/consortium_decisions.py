@@ -32,7 +32,7 @@ from schemas.partner import (
     ParticipationAnswered,
     PartnerLeft,
 )
-from schemas.plan import PlanProjectReferred, PlanProjectStageTold
+from schemas.plan import PlanProjectMoved, PlanProjectReferred, PlanProjectStageTold
 from schemas.referral import ReferralAmended, ReferralRegistered
 from schemas.referral_course import ReferralClosed
 from schemas.screening import (
@@ -79,6 +79,7 @@ _COUNTED: Final[dict[type[Payload], Leads]] = {
     EnterpriseSeen: None,
     EnterpriseCaseEnded: None,
     PlanProjectReferred: None,
+    PlanProjectMoved: None,
 }
 """A case tells its enterprise and its plan, and an enterprise that it is no longer about."""
 
@@ -111,7 +112,13 @@ TABLE: Final = Transitions(
             ReferralAmended,
             UNDER_WAY,
             OURS,
-            {CooperationCaseNoted: None, CooperationInvitationEnded: None, **_PROPOSED, **_COUNTED},
+            {
+                CooperationCaseNoted: None,
+                CooperationInvitationEnded: None,
+                **_PROPOSED,
+                **_COUNTED,
+                PlanProjectStageTold: None,
+            },
         ),
         Transition(ReferralAmended, (Status.CLOSED,), OURS, {}, silent=True),
         Transition(ConsentRecorded, (None, Status.NOTED), OURS, {CooperationConsentNoted: Status.NOTED}, silent=True),

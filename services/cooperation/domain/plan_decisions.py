@@ -17,7 +17,9 @@ from schemas.plan import (
     PlanProgressRecorded,
     PlanProgressReported,
     PlanProjectAdded,
+    PlanProjectMoved,
     PlanProjectReferred,
+    PlanProjectRemoved,
     PlanProjectStageRecorded,
     PlanProjectStageTold,
     PlanSignedOff,
@@ -46,6 +48,15 @@ from services.kit.transitions import CLOCK, OURS, SIDES, Party, Transition, Tran
 _COMMERCE: Final = frozenset({Party.COMMERCE})
 _ANY: Final = tuple(Status)
 
+_OF_SIGNATURES: Final = (
+    Code.NOT_CONCERNED,
+    Code.WRONG_PERSON,
+    Code.NO_VERSION,
+    Code.SUPERSEDED_VERSION,
+    Code.SIGNED_BEFORE,
+)
+_NO_PART: Final = "no part of the plan has been submitted yet"
+
 TABLE: Final = Transitions(
     "zone plan",
     (
@@ -70,26 +81,16 @@ TABLE: Final = Transitions(
             {PlanPartReplaced: Status.IN_PREPARATION},
             (Code.OTHER_ZONE, Code.NOT_CONCERNED, Code.WRONG_PERSON, Code.VERSION_IN_USE, Code.VERSION_SKIPPED),
         ),
-        Transition(
-            PlanPartSignedOff,
-            (Status.IN_PREPARATION,),
-            SIDES,
-            {PlanSignOffRecorded: None},
-            (Code.NOT_CONCERNED, Code.WRONG_PERSON, Code.SUPERSEDED_VERSION, Code.SIGNED_BEFORE),
-            early=True,
-        ),
-        Transition(
-            PlanPartSignedOff,
-            (Status.SIGNED_OFF,),
-            SIDES,
-            {},
-            (Code.NOT_CONCERNED, Code.WRONG_PERSON, Code.SUPERSEDED_VERSION, Code.SIGNED_BEFORE),
-        ),
+        Transition(PlanPartSignedOff, (None,), SIDES, {}, (Code.NO_PLAN,), early=True),
+        Transition(PlanPartSignedOff, (Status.IN_PREPARATION,), SIDES, {PlanSignOffRecorded: None}, _OF_SIGNATURES),
+        Transition(PlanPartSignedOff, (Status.SIGNED_OFF,), SIDES, {}, _OF_SIGNATURES),
         Transition(COMPLETION, (Status.IN_PREPARATION,), CLOCK, {PlanSignedOff: Status.SIGNED_OFF}),
-        Transition(
-            PlanProjectReferred, _ANY, OURS, {PlanProjectAdded: None}, (Code.OTHER_ZONE, Code.IN_PORTFOLIO), early=True
-        ),
-        Transition(PlanProjectStageTold, _ANY, OURS, {PlanProjectStageRecorded: None}, early=True, silent=True),
+        Transition(PlanProjectReferred, (None,), OURS, {}, (Code.NO_PLAN,), early=True),
+        Transition(PlanProjectReferred, _ANY, OURS, {PlanProjectAdded: None}, (Code.OTHER_ZONE,), silent=True),
+        Transition(PlanProjectMoved, (None,), OURS, {}, silent=True),
+        Transition(PlanProjectMoved, _ANY, OURS, {PlanProjectRemoved: None}, silent=True),
+        Transition(PlanProjectStageTold, (None,), OURS, {}, early=True),
+        Transition(PlanProjectStageTold, _ANY, OURS, {PlanProjectStageRecorded: None}, silent=True),
         Transition(
             PlanProgressReported,
             _ANY,
@@ -104,7 +105,6 @@ TABLE: Final = Transitions(
     records=RECORDS,
     refused=CooperationRefused,
     refuse=refuse_by_table,
-    early="no part of the plan has been submitted yet",
 )
 
 
@@ -133,17 +133,21 @@ def record_part(plan: ZonePlan | None, event: Event[PlanPartSubmitted], outlook:
         yield PlanPartReplaced.model_validate(body | {"voided": tuple(before.signed)})
 
 
-def record_sign_off(plan: ZonePlan, event: Event[PlanPartSignedOff], outlook: Outlook) -> Iterator[Payload]:
+def record_sign_off(plan: ZonePlan | None, event: Event[PlanPartSignedOff], outlook: Outlook) -> Iterator[Payload]:
     """Each side signs each part once in its latest version.
 
     Raises:
-        Early: the version is not on record yet; it stands on another topic than the bank's signatures.
+        Early: the version is not on record yet; it stands on another topic than the bank's signatures. Should it never
+            come, the signature is refused.
     """
     told, side = event.data, side_of(event.source)
+    if plan is None:
+        raise Early(_NO_PART, (refuse(event, Code.NO_PLAN),))
     code = not_entitled(event, plan.zone, told.signed_by, outlook.directory)
     part = plan.parts.get(told.part)
     if code is None and (part is None or told.version > part.version):
-        raise Early(f"version {told.version} of part {told.part} has not been submitted yet")
+        missing = f"version {told.version} of part {told.part} has not been submitted yet"
+        raise Early(missing, (refuse(event, Code.NO_VERSION, plan.zone),))
     if code is None and part is not None and told.version < part.version:
         code = Code.SUPERSEDED_VERSION
     if code is None and part is not None and side in part.signed:
@@ -163,14 +167,18 @@ def record_sign_off(plan: ZonePlan, event: Event[PlanPartSignedOff], outlook: Ou
     )
 
 
-def add_project(plan: ZonePlan, event: Event[PlanProjectReferred], outlook: Outlook) -> Iterator[Payload]:
-    """A registered referral that names the plan is a project of its portfolio."""
+def add_project(plan: ZonePlan | None, event: Event[PlanProjectReferred], outlook: Outlook) -> Iterator[Payload]:
+    """A registered referral that names the plan is a project of its portfolio. Of one that is in it nothing is said.
+
+    Raises:
+        Early: no part of the plan is on record yet. Should none ever come, whoever referred the case is told.
+    """
     told = event.data
+    if plan is None:
+        raise Early(_NO_PART, (_refuse_project(event, Code.NO_PLAN, told.zone),))
     if told.zone != plan.zone:
-        yield refuse(event, Code.OTHER_ZONE, plan.zone)
-    elif told.referral_id in plan.projects:
-        yield refuse(event, Code.IN_PORTFOLIO, plan.zone)
-    else:
+        yield _refuse_project(event, Code.OTHER_ZONE, plan.zone)
+    elif told.referral_id not in plan.projects:
         yield PlanProjectAdded(
             plan_id=event.subject,
             zone=plan.zone,
@@ -180,9 +188,28 @@ def add_project(plan: ZonePlan, event: Event[PlanProjectReferred], outlook: Outl
         )
 
 
-def record_stage(plan: ZonePlan, event: Event[PlanProjectStageTold], outlook: Outlook) -> Iterator[Payload]:
-    """The case of a project has moved on. Of what the plan would not take in, and of what it knows, nothing is said."""
+def remove_project(plan: ZonePlan, event: Event[PlanProjectMoved], outlook: Outlook) -> Iterator[Payload]:
+    """The referral of a project names another plan now, or none."""
     told = event.data
+    if told.referral_id in plan.projects:
+        yield PlanProjectRemoved(
+            plan_id=event.subject,
+            zone=plan.zone,
+            referral_id=told.referral_id,
+            moved_to=told.moved_to,
+            removed_at=event.time,
+        )
+
+
+def record_stage(plan: ZonePlan | None, event: Event[PlanProjectStageTold], outlook: Outlook) -> Iterator[Payload]:
+    """The case of a project has moved on. Of what the plan would not take in, and of what it knows, nothing is said.
+
+    Raises:
+        Early: no part of the plan is on record yet. The referral waits before it, and is answered for both.
+    """
+    told = event.data
+    if plan is None:
+        raise Early(_NO_PART, ())
     project = plan.projects.get(told.referral_id)
     if project is not None and project.stage != told.stage:
         yield PlanProjectStageRecorded(
@@ -204,7 +231,8 @@ def record_progress(plan: ZonePlan, event: Event[PlanProgressReported], outlook:
     progress = plan.progress_of(told.item)
     code = not_entitled(event, plan.zone, told.reported_by, outlook.directory)
     if code is None and progress is None and told.item.referral_id is not None:
-        raise Early(f"project {told.item.referral_id} has not been referred from the plan yet")
+        missing = f"project {told.item.referral_id} has not been referred from the plan yet"
+        raise Early(missing, (refuse(event, Code.NOT_IN_PLAN, plan.zone),))
     if code is None and progress is None:
         code = Code.NOT_IN_PLAN
     if code is None and told.as_of > china_date(event.time):
@@ -225,6 +253,14 @@ def record_progress(plan: ZonePlan, event: Event[PlanProgressReported], outlook:
         reported_by=told.reported_by,
         recorded_at=event.time,
     )
+
+
+def _refuse_project(event: Event[PlanProjectReferred], code: Code, zone: str) -> CooperationRefused:
+    """The answer goes to the party that referred the case, of which the message between aggregates is no part."""
+    told = event.data
+    source = told.source or event.source
+    changes = {"source": source, "side": side_of(source), "referral_id": told.referral_id}
+    return refuse(event, code, zone).model_copy(update=changes)
 
 
 def settle_due(plan: ZonePlan, event: Event[Deadline], outlook: Outlook) -> Iterator[Payload]:
@@ -259,6 +295,7 @@ ZONE_PLANS: Final = Kind(
             PlanPartSubmitted: record_part,
             PlanPartSignedOff: record_sign_off,
             PlanProjectReferred: add_project,
+            PlanProjectMoved: remove_project,
             PlanProjectStageTold: record_stage,
             PlanProgressReported: record_progress,
         }

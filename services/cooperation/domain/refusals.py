@@ -27,7 +27,10 @@ class Code(StrEnum):
     SUPERSEDED_VERSION = "superseded_version"
     SIGNED_BEFORE = "signed_before"
     NOT_IN_PLAN = "not_in_plan"
-    IN_PORTFOLIO = "in_portfolio"
+    NO_PLAN = "no_plan"
+    NO_VERSION = "no_version"
+    NO_WORK_PLAN = "no_work_plan"
+    NO_QUESTION = "no_question"
     FUTURE_DAY = "future_day"
     OLDER_REPORT = "older_report"
     NOTHING_CHANGED = "nothing_changed"
@@ -92,9 +95,24 @@ TEXTS: Final[Mapping[Code, tuple[str, str]]] = {
         "该规划没有这一部分或项目；请核对，或先提交该部分、从该规划推荐该项目。",
         "The plan has no such part or project; check it, or submit the part or refer the project from the plan first.",
     ),
-    Code.IN_PORTFOLIO: (
-        "该项目已在该规划的项目库中，无需重复。",
-        "The project is in the plan's portfolio already; it need not be added again.",
+    Code.NO_PLAN: (
+        "所指规划一直没有提交：请合作区或商务主管部门先提交规划的任一部分，再重新会签；推荐的案件请修改推荐，再次指明该规划。",
+        "The plan was never submitted: its zone or commerce department has to submit a part of it first. Then sign "
+        "again; a case is to be amended once more, naming the plan.",
+    ),
+    Code.NO_VERSION: (
+        "所会签的版本一直没有提交：请合作区或商务主管部门提交该版本后重新会签，或会签最新版本。",
+        "The version that was signed was never submitted: its zone or commerce department has to submit it, then it is "
+        "to be signed again; or sign the latest one.",
+    ),
+    Code.NO_WORK_PLAN: (
+        "该工作方案一直没有提交：请制定方的一方先提交方案，再重新报送行动完成情况；或核对编号。",
+        "The work plan was never submitted: the side that draws it up has to submit it, and then the action is to be "
+        "reported again; or check the id.",
+    ),
+    Code.NO_QUESTION: (
+        "所答复的问题一直没有提出：请核对编号和第几问；须由商务方先提问，再行答复。",
+        "The question that was answered was never asked: check its id and round; the commerce side has to ask first.",
     ),
     Code.FUTURE_DAY: (
         "所报日期晚于报送当日，请更正。",

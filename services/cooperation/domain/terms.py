@@ -10,13 +10,10 @@ from schemas.loan import LoanContracted, LoanDisbursed
 from schemas.terms import CooperationLoanNoted, CooperationTermsDiffer, CooperationTermsKept, TermDifference
 from schemas.values import Balance
 from services.cooperation.domain import consortium_texts as texts
-from services.cooperation.domain.consortium import Consortium, Facts, LoanTerms
+from services.cooperation.domain.consortium import CONTRACTED, DISBURSED, Consortium, Facts, LoanTerms
 from services.cooperation.domain.gathering import balance, exposures, facts_of, mode_of
 from services.cooperation.domain.shares import ZERO
 from services.kit.door import Deadline
-
-CONTRACTED = "contracted"
-DISBURSED = "disbursed"
 
 
 def note_loan(event: Event[LoanContracted] | Event[LoanDisbursed]) -> Iterator[Payload]:

@@ -56,6 +56,7 @@ TABLE: Final = Transitions(
             {WorkPlanRevised: None},
             (Code.NOT_CONCERNED, Code.WRONG_PERSON, Code.NOTHING_CHANGED),
         ),
+        Transition(WorkPlanActionReported, (None,), SIDES, {}, (Code.NO_WORK_PLAN,), early=True),
         Transition(
             WorkPlanActionReported,
             _OPEN,
@@ -69,7 +70,6 @@ TABLE: Final = Transitions(
                 Code.DONE_BEFORE,
                 Code.FUTURE_DAY,
             ),
-            early=True,
         ),
         Transition(ACTION_LATE, _OPEN, CLOCK, {WorkPlanActionLate: None}),
         Transition(
@@ -86,7 +86,6 @@ TABLE: Final = Transitions(
     refused=CooperationRefused,
     refuse=refuse_by_table,
     referrer=lambda plan: plan.side,
-    early="the work plan has not been submitted yet",
 )
 
 
@@ -131,17 +130,21 @@ def revise_plan(plan: WorkPlan, event: Event[WorkPlanRevisionSubmitted], outlook
     )
 
 
-def record_done(plan: WorkPlan, event: Event[WorkPlanActionReported], outlook: Outlook) -> Iterator[Payload]:
+def record_done(plan: WorkPlan | None, event: Event[WorkPlanActionReported], outlook: Outlook) -> Iterator[Payload]:
     """An action is done, as the side says that has to do it.
 
     Raises:
-        Early: the plan has no such action yet, and a revision that adds it would stand on the other side's topic.
+        Early: the plan, or a revision that adds the action, would stand on the other side's topic and has not come yet.
+            Should it never come, the report is refused.
     """
     told, side = event.data, side_of(event.source)
+    if plan is None:
+        raise Early("the work plan has not been submitted yet", (refuse(event, Code.NO_WORK_PLAN),))
     code = not_entitled(event, plan.zone, told.reported_by, outlook.directory)
     task = plan.tasks.get(told.action_id)
     if code is None and task is None and side is not plan.side:
-        raise Early(f"the work plan has no action {told.action_id} yet")
+        missing = f"the work plan has no action {told.action_id} yet"
+        raise Early(missing, (refuse(event, Code.UNKNOWN_ACTION, plan.zone),))
     if code is not None or task is None:
         yield refuse(event, code or Code.UNKNOWN_ACTION, plan.zone)
         return

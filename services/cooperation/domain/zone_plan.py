@@ -17,6 +17,7 @@ from schemas.plan import (
     PlanPartReplaced,
     PlanProgressRecorded,
     PlanProjectAdded,
+    PlanProjectRemoved,
     PlanProjectStageRecorded,
     PlanSignedOff,
     PlanSignOffRecorded,
@@ -160,6 +161,11 @@ def _project_added(plan: ZonePlan, told: PlanProjectAdded) -> ZonePlan:
     return replace(plan, projects={**plan.projects, told.referral_id: Project("registered", Progress())})
 
 
+def _project_removed(plan: ZonePlan, told: PlanProjectRemoved) -> ZonePlan:
+    projects = {name: project for name, project in plan.projects.items() if name != told.referral_id}
+    return replace(plan, projects=projects)
+
+
 def _stage_recorded(plan: ZonePlan, told: PlanProjectStageRecorded) -> ZonePlan:
     project = replace(plan.projects[told.referral_id], stage=told.stage)
     return replace(plan, projects={**plan.projects, told.referral_id: project})
@@ -190,6 +196,7 @@ _CHANGES: Final[Mapping[type[Payload], Callable[[ZonePlan, Any], ZonePlan]]] = {
     PlanSignOffRecorded: _sign_off_recorded,
     PlanSignedOff: _signed_off,
     PlanProjectAdded: _project_added,
+    PlanProjectRemoved: _project_removed,
     PlanProjectStageRecorded: _stage_recorded,
     PlanProgressRecorded: _progress_recorded,
     PlanLateMarked: _late_marked,

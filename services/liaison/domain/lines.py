@@ -57,6 +57,8 @@ def zone_name(zone: str | None, on: datetime, directory: Directory) -> Pair:
 
 def refused(payload: ScreeningRefused | LoanRefused | RiskRefused | CooperationRefused) -> Facts:
     """What was refused and why, whoever refused it."""
+    if isinstance(payload, CooperationRefused) and payload.referral_id is not None:
+        yield "案件编号", "Case", same(payload.referral_id)
     yield "被拒事项", "Refused", same(payload.refused_type)
     yield "事件编号", "Event", same(payload.refused_id)
     yield "原因", "Reason", Pair(payload.zh, payload.en)

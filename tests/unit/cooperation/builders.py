@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import orjson
+import pytest
 from pydantic import TypeAdapter
 
 from schemas.cooperation import CooperationRefused
@@ -16,9 +17,10 @@ from schemas.directory import BranchEntered, DepartmentEntered, PersonEntered, Z
 from schemas.envelope import Event, Payload, payload_class
 from schemas.loading import load_contracts
 from schemas.reference import CHINA_TIME
+from services.cli.transitions import tables_of
 from services.cooperation.rulebook import load_rules
 from services.cooperation.service import CooperationContext, build
-from services.kit.door import Aggregate, Deadline, Output, To
+from services.kit.door import Aggregate, Deadline, Early, Output, To
 from services.kit.working_days import Overrides, WorkingDays
 
 load_contracts()
@@ -137,6 +139,18 @@ def _adapter_of(name: str) -> TypeAdapter[Any]:
 def kinds(outputs: Iterable[Output]) -> list[str]:
     """The types of outputs without version."""
     return [(one.payload if isinstance(one, To) else one).TYPE.rpartition(".v")[0] for one in outputs]
+
+
+def given_up(desk: Desk, event: Event[Any]) -> CooperationRefused:
+    """An event that waits: what it is answered with should what it waits for never come."""
+    with pytest.raises(Early) as waits:
+        desk.tell(event)
+    assert waits.value.otherwise is not None
+    (answer,) = waits.value.otherwise
+    assert isinstance(answer, CooperationRefused)
+    row = next(row for table in tables_of("cooperation") for row in table.rows if answer.code in row.refuses)
+    assert row is not None
+    return answer
 
 
 def refusal(outputs: list[Output]) -> str:

@@ -11,7 +11,6 @@ from schemas.advice import AdviceAnswered, AdviceClosed, AdviceRouted
 from schemas.consent import CONSENT_EXAMPLE
 from schemas.envelope import Event
 from schemas.reference import CHINA_TIME
-from services.kit.door import Early
 from tests.unit.cooperation.builders import (
     BANK_HQ,
     BRANCH,
@@ -22,6 +21,7 @@ from tests.unit.cooperation.builders import (
     ZONE,
     Desk,
     after,
+    given_up,
     kinds,
     refusal,
     said,
@@ -142,8 +142,8 @@ def test_a_further_question_has_a_time_of_its_own_and_an_answer_of_its_own() -> 
 
 @pytest.mark.parametrize("desk", [Desk("advice"), asked(), answered()])
 def test_an_answer_waits_for_its_question(desk: Desk) -> None:
-    with pytest.raises(Early):
-        desk.tell(answer(days=5, round=2))
+    refused = given_up(desk, answer(days=5, round=2))
+    assert (refused.code, refused.source) == ("no_question", BRANCH)
 
 
 def test_a_question_is_answered_once() -> None:

@@ -17,7 +17,7 @@ from schemas.envelope import Event
 from schemas.json_schema import EXAMPLES
 from schemas.loan import LoanDisbursed
 from schemas.partner import CooperationInvitationEnded, CooperationPartnerInvited, CooperationPartnerJoined
-from schemas.plan import PlanProjectReferred, PlanProjectStageTold
+from schemas.plan import PlanProjectMoved, PlanProjectReferred, PlanProjectStageTold
 from services.cooperation.domain.consortium import RECORDS, Consortium, Status, evolve
 from services.cooperation.domain.shares import divide, part, percent_of
 from services.kit.door import Early, Invalid
@@ -331,6 +331,31 @@ def test_a_plan_that_an_amendment_names_is_told_of_the_case() -> None:
     desk = given(registered())
     desk.tell(amended(referral(zone_plan="MZL-PLAN-2020-01")))
     assert [(to.key, type(to.payload)) for to in desk.told[-1:]] == [("MZL-PLAN-2020-01", PlanProjectReferred)]
+
+
+def test_a_case_that_is_amended_to_another_plan_leaves_the_first_and_tells_the_second_how_far_it_has_come() -> None:
+    first, second = "MZL-PLAN-2020-01", "MZL-PLAN-2020-02"
+    desk = given(registered(referral("direct_loan", zone_plan=first)), shortlisted())
+    desk.told.clear()
+    desk.tell(amended(referral("direct_loan", zone_plan=second)))
+    of_plans = [(to.key, to.payload) for to in desk.told if to.key in (first, second)]
+    assert [(key, type(payload)) for key, payload in of_plans] == [
+        (first, PlanProjectMoved),
+        (second, PlanProjectReferred),
+        (second, PlanProjectStageTold),
+    ]
+    assert isinstance(of_plans[0][1], PlanProjectMoved)
+    assert of_plans[0][1].moved_to == second
+    assert isinstance(of_plans[1][1], PlanProjectReferred)
+    assert of_plans[1][1].source == "//commerce/15"
+
+
+def test_a_case_that_is_amended_tells_its_plan_again_which_may_have_been_submitted_since() -> None:
+    body = referral("direct_loan", zone_plan="MZL-PLAN-2020-01")
+    desk = given(registered(body))
+    desk.told.clear()
+    desk.tell(amended(body.model_copy(update={"goods": "原木"})))
+    assert [type(to.payload) for to in desk.told] == [EnterpriseSeen, PlanProjectReferred]
 
 
 def test_an_amendment_that_touches_neither_sum_nor_mode_leaves_invitations_in_force() -> None:

@@ -10,7 +10,6 @@ import pytest
 from schemas.envelope import Event
 from schemas.reference import CHINA_TIME
 from schemas.work_plan import WorkPlanActionDone, WorkPlanActionLate, WorkPlanClosed, WorkPlanRevised
-from services.kit.door import Early
 from tests.unit.cooperation.builders import (
     BRANCH,
     OTHER_BRANCH,
@@ -19,6 +18,7 @@ from tests.unit.cooperation.builders import (
     ZONE,
     Desk,
     after,
+    given_up,
     kinds,
     refusal,
     said,
@@ -129,10 +129,11 @@ def test_an_action_is_done_once() -> None:
     assert refusal(desk.tell(done("A1", BRANCH, 11))) == "done_before"
 
 
-@pytest.mark.parametrize("desk", [Desk("plan"), opened()])
-def test_what_the_other_sides_topic_has_not_brought_yet_is_waited_for(desk: Desk) -> None:
-    with pytest.raises(Early):
-        desk.tell(done("A9", BRANCH, 10))
+@pytest.mark.parametrize(("desk", "code"), [(Desk("plan"), "no_work_plan"), (opened(), "unknown_action")])
+def test_what_the_other_sides_topic_has_not_brought_yet_is_waited_for_and_refused_in_the_end(
+    desk: Desk, code: str
+) -> None:
+    assert given_up(desk, done("A9", BRANCH, 10)).code == code
 
 
 def test_a_revision_tells_what_it_changes_and_keeps_what_was_done() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schemas.cooperation import CooperationRefused
 from schemas.envelope import Event
 from schemas.plan import PlanPart, PlanPartReplaced, PlanSignedOff
 from schemas.reference import CHINA_TIME
@@ -23,6 +24,7 @@ from tests.unit.cooperation.builders import (
     ZONE,
     Desk,
     after,
+    given_up,
     kinds,
     refusal,
     said,
@@ -30,6 +32,7 @@ from tests.unit.cooperation.builders import (
 
 PARTS = tuple(PlanPart)
 REFERRED = after(5)
+MOVED = after(7)
 
 
 def part(name: str = "industry", version: int = 1, source: str = ZONE, at: datetime = START, **more: Any) -> Event[Any]:
@@ -47,7 +50,13 @@ def progress(item: dict[str, str], percent: int, at: datetime, **more: Any) -> E
 
 
 def referred(zone: str = "manzhouli", at: datetime = REFERRED) -> Event[Any]:
-    return said("plan.project_referred.v1", KOUAN, at, referral_id="P-1", zone=zone, subject_kind="project")
+    event = said("plan.project_referred.v1", KOUAN, at, referral_id="P-1", zone=zone, subject_kind="project")
+    event.data = event.data.model_copy(update={"source": PROVINCE})
+    return event
+
+
+def moved(at: datetime = MOVED) -> Event[Any]:
+    return said("plan.project_moved.v1", KOUAN, at, referral_id="P-1", moved_to="MZL-PLAN-2020-02")
 
 
 def stage(name: str, at: datetime) -> Event[Any]:
@@ -170,10 +179,16 @@ def test_an_earlier_version_is_signed_no_more() -> None:
     assert refusal(desk.tell(sign("industry", BRANCH, after(2)))) == "superseded_version"
 
 
-@pytest.mark.parametrize("desk", [Desk("plan"), submitted(), signed_off()])
-def test_a_signature_of_a_version_that_has_not_come_yet_waits(desk: Desk) -> None:
-    with pytest.raises(Early):
-        desk.tell(sign("industry", BRANCH, after(11), version=2))
+@pytest.mark.parametrize(
+    ("desk", "code"), [(Desk("plan"), "no_plan"), (submitted(), "no_version"), (signed_off(), "no_version")]
+)
+def test_a_signature_waits_for_its_version_and_is_refused_should_that_never_come(desk: Desk, code: str) -> None:
+    refused = given_up(desk, sign("industry", BRANCH, after(11), version=2))
+    assert (refused.code, refused.source) == (code, BRANCH)
+
+
+def test_a_signature_by_another_party_does_not_wait() -> None:
+    assert refusal(Desk("plan").tell(sign("industry", "//partner/bank-a", after(11)))) == "wrong_party"
 
 
 def test_a_referral_from_the_plan_is_in_its_portfolio_and_its_stages_are_followed() -> None:
@@ -181,17 +196,38 @@ def test_a_referral_from_the_plan_is_in_its_portfolio_and_its_stages_are_followe
     assert kinds(desk.tell(referred())) == ["plan.project_added"]
     assert kinds(desk.tell(stage("shortlisted", after(6)))) == ["plan.project_stage_recorded"]
     assert desk.tell(stage("shortlisted", after(7))) == []
-    assert refusal(desk.tell(referred(at=after(8)))) == "in_portfolio"
+    assert desk.tell(referred(at=after(8))) == []
 
 
-def test_a_referral_waits_for_its_plan() -> None:
-    with pytest.raises(Early):
-        Desk("plan").tell(referred())
+def test_a_referral_waits_for_its_plan_and_whoever_referred_is_told_should_that_never_come() -> None:
+    refused = given_up(Desk("plan"), referred())
+    assert (refused.code, refused.zone, refused.referral_id) == ("no_plan", "manzhouli", "P-1")
+    assert (refused.source, refused.side) == (PROVINCE, "commerce")
+
+
+def test_the_stage_of_a_case_whose_plan_never_comes_is_given_up_without_a_word() -> None:
+    with pytest.raises(Early) as waits:
+        Desk("plan").tell(stage("shortlisted", after(6)))
+    assert waits.value.otherwise == ()
+
+
+def test_a_project_that_is_referred_from_another_plan_now_leaves_the_portfolio() -> None:
+    desk = submitted()
+    desk.tell(referred(), stage("shortlisted", after(6)))
+    assert kinds(desk.tell(moved())) == ["plan.project_removed"]
+    assert desk.tell(moved(at=after(8)), stage("financed", after(9))) == []
+    assert kinds(desk.tell(referred(at=after(10)))) == ["plan.project_added"]
+
+
+def test_a_plan_that_was_never_submitted_has_nothing_to_remove() -> None:
+    assert Desk("plan").tell(moved()) == []
 
 
 def test_a_referral_of_another_zone_is_not_of_the_portfolio() -> None:
     desk = submitted()
-    assert refusal(desk.tell(referred(zone="heihe"))) == "other_zone"
+    (refused,) = desk.tell(referred(zone="heihe"))
+    assert isinstance(refused, CooperationRefused)
+    assert (refused.code, refused.source, refused.referral_id) == ("other_zone", PROVINCE, "P-1")
     assert desk.tell(stage("declined", after(6))) == []
 
 
@@ -248,5 +284,4 @@ def test_a_report_that_can_not_be_is_refused(event: Event[Any], code: str) -> No
 
 
 def test_a_report_of_a_project_waits_for_its_referral() -> None:
-    with pytest.raises(Early):
-        submitted().tell(progress({"referral_id": "P-1"}, 10, after(11)))
+    assert given_up(submitted(), progress({"referral_id": "P-1"}, 10, after(11))).code == "not_in_plan"
