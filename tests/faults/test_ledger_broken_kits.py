@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import re
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from services.embedded.processes import Process
 from tests.support.history import Watch
+from tests.support.ledger.mixture import publish_mixture, redrive_mixture, repeat_entries
 from tests.support.ledger.running import SESSION_MS, RunningLedger, running_ledger
+from tests.support.ledger.striking import fault_struck, stopped, worker_with
 
 pytestmark = pytest.mark.broker
 
-BROKEN = ("-m", "tests.support.broken")
 ACCOUNTS = 40
+ENTRIES = 600
 TRIES = 3
 
 
@@ -34,102 +36,82 @@ def ledger_on_postgres(kafka: str, tmp_path: Path, postgres_database: str) -> It
         yield one
 
 
-def publish(ledger: RunningLedger, *, entries: int = 600, close_at: datetime | None = None) -> None:
+def publish(ledger: RunningLedger) -> None:
     """Accounts, entries for them, one record that is no event, and the first entries again, as after lost answers."""
     publisher = ledger.history.publisher()
     for number in range(ACCOUNTS):
-        body = {"name": f"name {number}"} | ({"close_at": close_at.isoformat()} if close_at else {})
-        publisher.event(ledger.topic("accounts"), "ledger.account_requested.v1", f"a{number}", body)
+        publisher.event(ledger.topic("accounts"), "ledger.account_requested.v1", f"a{number}", {"name": f"of {number}"})
     booked = [
         publisher.event(
             ledger.topic("entries"), "ledger.entry_made.v1", f"a{number % ACCOUNTS}", {"amount": number % 50}
         )
-        for number in range(entries)
+        for number in range(ENTRIES)
     ]
     # So far behind the first ones that no batch holds both.
-    for one in booked[: entries // 10]:
+    for one in booked[: ENTRIES // 10]:
         publisher.again(one)
     publisher.record(ledger.topic("entries"), b"a1", b"\x00\xff no event", [], poison="missing-attribute")
     publisher.flush()
 
 
-def wait_for_end(process: Process, how: signal.Signals) -> None:
-    deadline = time.monotonic() + 60
-    while process.alive:
-        assert time.monotonic() < deadline, f"the fault did not strike\n{process.tail()}"
-        time.sleep(0.05)
-    assert process.exit_code == -how, process.tail()
-
-
-def wait_for_stop(process: Process) -> None:
-    """Wait until the process has stopped itself (state T)."""
-    deadline = time.monotonic() + 60
-    while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-        assert time.monotonic() < deadline, f"the fault did not strike\n{process.tail()}"
-        process.check_alive()
-        time.sleep(0.05)
-
-
-def found_after_a_crash(ledger: RunningLedger, kit: str, fault: str, seconds: float) -> list[str]:
-    """What the history holds against a kit that was killed by a fault and started again."""
-    closing = fault.startswith("kill-after-deadline")
-    struck = ledger.worker("struck", BROKEN, LEDGER_KIT=kit, LEDGER_FAULT=fault, KOUAN_BATCH_SIZE="100")
-    if closing:
-        publish(ledger, entries=0, close_at=datetime.now(UTC) + timedelta(seconds=4))
-    else:
-        publish(ledger)
+def found_after_a_crash(ledger: RunningLedger, kit: str, fault: str, dice: random.Random, seconds: float) -> list[str]:
+    """What the history holds against a kit that was struck by a fault and, where that killed it, started again."""
+    struck = worker_with(ledger, fault, "struck", kit, batch=100)
+    publish_mixture(ledger.history, dice)
     with struck:
-        if fault == "none":
-            struck.wait_ready()
-            repeat_when_applied(ledger)
-        elif fault.startswith("refuse"):
-            struck.wait_ready()
+        if fault.startswith("kill"):
+            fault_struck(struck, signal.SIGKILL)
+            worker_with(ledger, "none", "again", kit).start().wait_ready()
+        elif fault == "none":
+            go_round_again(ledger)
         else:
-            wait_for_end(struck, signal.SIGKILL)
-            ledger.worker("again", BROKEN, LEDGER_KIT=kit).start().wait_ready()
-        waiting = ledger.history.wait_until_quiet(seconds)
-        found = waiting + ledger.history.check()
-        if closing:
-            found += not_closed(ledger)
-        return found
+            struck.wait_ready()
+        return ledger.history.wait_until_quiet(seconds) + ledger.history.check()
 
 
-def repeat_when_applied(ledger: RunningLedger) -> None:
-    """Send some entries once more that were applied long ago, so that nothing but the inbox can know them."""
-    (publisher,) = ledger.history.publishers
+def go_round_again(ledger: RunningLedger) -> None:
+    """Send what was applied long ago, so that nothing but the inbox can know it, and dead letters that are mended."""
     assert ledger.history.wait_until_quiet(60) == [], ledger.logs()
-    for one in [one for one in publisher.sent if one.topic == ledger.topic("entries") and one.poison is None][:50]:
-        publisher.again(one)
-    publisher.flush()
-
-
-def not_closed(ledger: RunningLedger) -> list[str]:
-    rows = ledger.history.database.query("SELECT key FROM ledger_account WHERE NOT closed")
-    return [f"account {key} was not closed when its time came" for (key,) in rows]
+    repeat_entries(ledger.history)
+    redrive_mixture(ledger.history)
 
 
 CRASHES = (
     ("offset-first", "kill-after-positions:4", r"has the outputs \{\}"),
     ("inbox-forgotten", "none", r"and, differently, at"),
+    ("redrive-unasked", "none", r"was sent round again and has the outputs"),
     ("deletes-before-confirmation", "kill-before-send:5", r"has the outputs \{\}"),
     ("silent-owner", "kill-before-send:5", r"rows in kit_outbox do not go away"),
+    ("newest-first", "kill-before-send:5", r"has outputs numbered"),
     ("dead-letter-outside", "kill-after-dead-letter:1", r"has 0 dead letters"),
-    ("retry-that-skips", "refuse-commit:3", r"has the outputs \{\}"),
+    ("retry-that-skips", "refuse-before-commit:3", r"has the outputs \{\}"),
     ("deadline-first", "kill-after-deadline:1", r"was not closed when its time came"),
+    ("result-first", "kill-after-result-statement:1", r"was told of 0 times"),
 )
 """What is broken, what strikes, and what the history then holds against it."""
 
 
-@pytest.mark.parametrize("fault", sorted({fault for _, fault, _ in CRASHES}))
-def test_the_sound_kit_passes_every_fault_that_catches_a_broken_one(ledger: RunningLedger, fault: str) -> None:
-    found = found_after_a_crash(ledger, "sound", fault, seconds=60)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        # The sound kit goes through kills in `test_ledger_points` as well.
+        pytest.param(fault, marks=[pytest.mark.thorough] if fault.startswith("kill") else [])
+        for fault in sorted({fault for _, fault, _ in CRASHES})
+    ],
+)
+def test_the_sound_kit_passes_every_fault_that_catches_a_broken_one(
+    ledger: RunningLedger, dice: random.Random, fault: str
+) -> None:
+    found = found_after_a_crash(ledger, "sound", fault, dice, seconds=60)
 
     assert not found, "\n".join([*found, ledger.logs()])
 
 
 @pytest.mark.parametrize(("kit", "fault", "held_against_it"), CRASHES)
-def test_a_broken_kit_is_caught(ledger: RunningLedger, kit: str, fault: str, held_against_it: str) -> None:
-    found = found_after_a_crash(ledger, kit, fault, seconds=6)
+def test_a_broken_kit_is_caught(
+    ledger: RunningLedger, dice: random.Random, kit: str, fault: str, held_against_it: str
+) -> None:
+    found = found_after_a_crash(ledger, kit, fault, dice, seconds=6)
 
     assert re.search(held_against_it, "\n".join(found)), "\n".join([*found, ledger.logs()])
 
@@ -137,13 +119,13 @@ def test_a_broken_kit_is_caught(ledger: RunningLedger, kit: str, fault: str, hel
 def found_after_a_sleep(ledger: RunningLedger, kit: str, fault: str) -> list[str]:
     """What the history holds against a kit of which one worker sleeps through its session and then goes on."""
     ledger.history.letters_once = True
-    sleeper = ledger.worker("sleeper", BROKEN, LEDGER_KIT=kit, LEDGER_FAULT=fault, KOUAN_BATCH_SIZE="100")
-    heir = ledger.worker("heir", BROKEN, LEDGER_KIT=kit)
+    sleeper = worker_with(ledger, fault, "sleeper", kit, batch=100)
+    heir = worker_with(ledger, "none", "heir", kit)
     with Watch(ledger.history.database) as watch, sleeper:
         sleeper.wait_ready()
         publish(ledger)
         letters(ledger, 5)
-        wait_for_stop(sleeper)
+        stopped(sleeper)
         with heir:
             heir.wait_ready(90)
             deadline = time.monotonic() + 3 * SESSION_MS / 1000 + 20
@@ -173,7 +155,7 @@ def wait_until_awake(process: Process) -> None:
 
 SLEEPS = (
     ("no-epoch", "stop-before-attempt:6", r"was written 2 times"),
-    ("no-fence", "stop-before-commit:3", r"went back|is applied up to"),
+    ("no-fence", "stop-before-transaction:3", r"went back|is applied up to"),
 )
 
 

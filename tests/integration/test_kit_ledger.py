@@ -17,9 +17,9 @@ from kafka.admin import KafkaAdminClient
 
 from services.embedded.processes import Process
 from tests.support.brokers import create_topics
-from tests.support.history import Publisher, Stored, Topics
 from tests.support.ledger import PARTITIONS
 from tests.support.ledger.running import RunningLedger, running_ledger
+from tests.support.records import Publisher, Stored, Topics
 
 pytestmark = pytest.mark.broker
 

@@ -1,31 +1,22 @@
-"""Ledgers on kits that are broken on purpose, and faults that strike at a named point.
+"""Ledgers on kits that are broken on purpose.
 
-`LEDGER_KIT` names what is broken (`sound`: nothing), `LEDGER_FAULT` what strikes, at which occurrence. Tests run the
-sound kit and a broken one through the very same fault: the first has to pass, the second has to be caught.
+`LEDGER_KIT` names what is broken (`sound`: nothing), `LEDGER_FAULT` what strikes and where (see `points`). Tests run
+the sound kit and a broken one through the very same fault: the first has to pass, the second has to be caught.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import time
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
-from services.kit import relay, runner
+from services.kit import deciding, relay, runner
 from services.kit.batch import Batch, Pack
-from services.kit.database import PostgresDatabase, SqliteDatabase
 from services.kit.failures import Transient
 from services.kit.store import Store, dumps
-
-LINGER_SECONDS = 1.5
-"""How long a fault between decision and sending waits, so that whatever is done too early is done before it strikes."""
-
-
-# What is broken
+from tests.support.points import lay
 
 
 def offset_first() -> None:
@@ -128,6 +119,38 @@ def deadline_first() -> None:
     Store.store = broken  # type: ignore[assignment,method-assign]
 
 
+def result_first() -> None:
+    """An effect is closed in a transaction of its own, before what its result leads to is stored."""
+    whole = Store.store
+
+    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
+        if batch.effects_closed:
+            with self.database.transaction():
+                self.database.execute(self._close_effects, (dumps(batch.effects_closed),))
+            batch.effects_closed = []
+        return whole(self, batch, confirmed)
+
+    Store.store = broken  # type: ignore[assignment,method-assign]
+
+
+def redrive_unasked() -> None:
+    """Whatever is sent round again is applied, without a look at the inbox."""
+    deciding._Round._may_redrive = lambda self, letter, before: True  # type: ignore[method-assign]
+    whole = Store.store
+
+    def broken(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
+        batch.redriven = []
+        return whole(self, batch, confirmed)
+
+    Store.store = broken  # type: ignore[assignment,method-assign]
+
+
+def newest_first() -> None:
+    """A new owner publishes what the former one left, but not in its order."""
+    whole = Store.unsent
+    Store.unsent = lambda self, tasks: whole(self, tasks)[::-1]  # type: ignore[method-assign]
+
+
 KITS: Mapping[str, Callable[[], None]] = {
     "sound": lambda: None,
     "offset-first": offset_first,
@@ -139,136 +162,32 @@ KITS: Mapping[str, Callable[[], None]] = {
     "silent-owner": silent_owner,
     "retry-that-skips": retry_that_skips,
     "deadline-first": deadline_first,
+    "result-first": result_first,
+    "redrive-unasked": redrive_unasked,
+    "newest-first": newest_first,
 }
 
 
-# What strikes, and where
-
-
-def strike(how: signal.Signals = signal.SIGKILL) -> None:
-    """End or stop this process on the spot, as if from outside."""
-    os.kill(os.getpid(), how)
-    # Which thread takes the signal is the kernel's choice: this one goes no further before it took effect.
-    time.sleep(0.2)
-
-
-def after_statement(start: str, nth: int, how: signal.Signals = signal.SIGKILL) -> None:
-    """Die or stop at the first statement that follows the nth one that begins like this."""
-    seen = 0
-
-    def counting(whole: Callable[..., Any]) -> Callable[..., Any]:
-        def struck(self: Any, sql: str, parameters: Any = ()) -> Any:
-            nonlocal seen
-            if seen == nth:
-                seen += 1
-                strike(how)
-            answer = whole(self, sql, parameters)
-            seen += sql.startswith(start)
-            return answer
-
-        return struck
-
-    for cls in (SqliteDatabase, PostgresDatabase):
-        cls.execute = counting(cls.execute)  # type: ignore[method-assign]
-        cls.query = counting(cls.query)  # type: ignore[method-assign]
-
-
-def kill_before_send(topic: str, nth: int) -> None:
-    """Die some time after the nth batch for a topic was committed and before it is sent."""
-    whole = AIOKafkaProducer.send_batch
-    sent = 0
-
-    async def struck(self: AIOKafkaProducer, batch: Any, to: str, *, partition: int) -> Any:
-        nonlocal sent
-        sent += to.endswith(topic)
-        if sent >= nth:
-            await asyncio.sleep(LINGER_SECONDS)
-            strike()
-        return await whole(self, batch, to, partition=partition)
-
-    AIOKafkaProducer.send_batch = struck
-
-
-def around_store(
-    concerns: Callable[[Batch], bool], nth: int, before: Callable[[], None], after: Callable[[], None]
-) -> None:
-    """Do something right before and right after the nth transaction of a kind of batch."""
-    whole = Store.store
-    begun = committed = 0
-
-    def struck(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
-        nonlocal begun, committed
-        counted = concerns(batch)
-        begun += counted
-        if counted and begun == nth:
-            before()
-        answer = whole(self, batch, confirmed)
-        committed += counted
-        if counted and committed == nth:
-            after()
-        return answer
-
-    Store.store = struck  # type: ignore[assignment,method-assign]
-
-
-def stop_before_attempt(nth: int) -> None:
-    """Stop (SIGSTOP) before the nth time that attempts of effects are recorded."""
-    whole = Store.attempt
-    seen = 0
-
-    def struck(self: Store, *arguments: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == nth:
-            strike(signal.SIGSTOP)
-        whole(self, *arguments)
-
-    Store.attempt = struck  # type: ignore[method-assign]
-
-
-def refuse() -> None:
-    raise Transient("the database is gone for a moment")
-
-
-def nothing() -> None:
-    """Nothing is done at this side of the point."""
-
-
-FAULTS: Mapping[str, Callable[[int], None]] = {
-    "none": lambda nth: None,
-    "kill-after-positions": lambda nth: after_statement("UPDATE kit_position", nth),
-    "stop-after-positions": lambda nth: after_statement("UPDATE kit_position", nth, signal.SIGSTOP),
-    "kill-after-deadline": lambda nth: after_statement(
-        "DELETE FROM kit_deadline WHERE (aggregate, key, name, due_ms)", nth
-    ),
-    "kill-before-send": lambda nth: kill_before_send("events", nth),
-    "kill-after-dead-letter": lambda nth: around_store(_has_dead_letter, nth, nothing, strike),
-    "kill-after-commit": lambda nth: around_store(_has_inputs, nth, nothing, strike),
-    "kill-before-commit": lambda nth: around_store(_has_inputs, nth, strike, nothing),
-    "stop-before-commit": lambda nth: around_store(_has_inputs, nth, lambda: strike(signal.SIGSTOP), nothing),
-    "refuse-commit": lambda nth: around_store(_has_inputs, nth, refuse, nothing),
-    "stop-before-attempt": stop_before_attempt,
-}
-
-
-def _has_inputs(batch: Batch) -> bool:
-    return bool(batch.positions)
-
-
-def _has_dead_letter(batch: Batch) -> bool:
-    return any(target.topic.endswith("dead-letters") for _, target in batch.packs)
+def break_and_lay() -> None:
+    """Break this process's kit and lay its fault, as the environment says."""
+    KITS[os.environ.get("LEDGER_KIT", "sound")]()
+    # The fault lies around what is broken: it strikes the sound kit and the broken one at the same place.
+    lay(os.environ.get("LEDGER_FAULT", "none"))
 
 
 def main() -> None:
-    """Break the kit, lay the fault, and run the ledger."""
-    KITS[os.environ.get("LEDGER_KIT", "sound")]()
-    fault, _, nth = os.environ.get("LEDGER_FAULT", "none").partition(":")
-    # The fault lies around what is broken: it strikes the sound kit and the broken one at the same place.
-    FAULTS[fault](int(nth or 1))
+    """Break the kit, lay the fault, and run the ledger, or (`rebuild`) rebuild its database."""
+    break_and_lay()
+    from services.kit.rebuild import rebuild
+    from services.kit.settings import Settings
     from services.kit.worker import run
     from tests.support.ledger import build, catalogue
 
-    run(build(os.environ["LEDGER_NAME"]), catalogue=catalogue(os.environ["LEDGER_NAME"]))
+    name = os.environ["LEDGER_NAME"]
+    if sys.argv[1:] == ["rebuild"]:
+        report = asyncio.run(rebuild(build(name), Settings(), catalogue(name)))
+        sys.exit(f"differences: {report.differences}" if report.differences.total else 0)
+    run(build(name), catalogue=catalogue(name))
 
 
 if __name__ == "__main__":

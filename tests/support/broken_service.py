@@ -5,20 +5,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from schemas.loading import load_contracts
 from services.kit.worker import run
 from services.registry import build
-from tests.support.broken import FAULTS, KITS
+from tests.support.broken import break_and_lay
 
 
 def main(service: str) -> None:
     """Break the kit, lay the fault, and run the service."""
-    KITS[os.environ.get("LEDGER_KIT", "sound")]()
-    fault, _, nth = os.environ.get("LEDGER_FAULT", "none").partition(":")
-    FAULTS[fault](int(nth or 1))
+    break_and_lay()
     load_contracts()
     run(build(service))
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.history import Publisher
 from tests.support.ledger.running import RunningLedger, seed
+from tests.support.records import Publisher
 
 ACCOUNTS = 200
 ENTRIES = 4000
