@@ -79,7 +79,7 @@ def go_round_again(ledger: RunningLedger) -> None:
 CRASHES = (
     ("offset-first", "kill-after-positions:4", r"has the outputs \{\}"),
     ("inbox-forgotten", "none", r"and, differently, at"),
-    ("redrive-unasked", "none", r"was sent round again and has the outputs"),
+    ("redrive-unasked", "none", r"were to be applied, the accounts hold"),
     ("deletes-before-confirmation", "kill-before-send:5", r"has the outputs \{\}"),
     ("silent-owner", "kill-before-send:5", r"rows in kit_outbox do not go away"),
     ("newest-first", "kill-before-send:5", r"has outputs numbered"),
