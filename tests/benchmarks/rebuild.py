@@ -29,9 +29,9 @@ from topics.definition import load_catalogue
 
 EVENTS_A_SECOND, MEMORY_MB = 40_000, 500
 TITLES = {
-    "bare": "aiokafka 只读 · aiokafka, reading alone",
-    "hop": "一跳重建 · rebuilding the hop",
-    "screening": "筛选重建 · rebuilding screening",
+    "bare": "aiokafka 只读 · reading",
+    "hop": "一跳 · hop",
+    "screening": "筛选 · screening",
 }
 
 
@@ -59,17 +59,9 @@ def measured(servers: str, folder: Path, rounds: int) -> dict[str, list[Took]]:
 
 
 def show(found: dict[str, list[Took]], console: Console) -> None:
-    """The table of what was measured."""
+    """The table of what was measured: processor time of the loop and of all other threads by the event."""
     table = Table(title="重建 · rebuilding on SQLite")
-    for column in (
-        "",
-        "events",
-        "events/s",
-        "循环 · loop, µs",
-        "其他线程 · other threads, µs",
-        "比对 · compare, s",
-        "MB",
-    ):
+    for column in ("", "events", "events/s", "loop µs", "threads µs", "compare s", "MB"):
         table.add_column(column, justify="right" if column else "left")
     for name, took in found.items():
         rates = [one["rate"] for one in took]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli import app
-from services.cli.rebuild import _show
+from services.cli.rebuild import _show, _show_switch
 from services.kit.comparing import ROW, Difference, Differences
 from services.kit.rebuild import Report
+from services.kit.sides import Running
 
 
 def kouan(*arguments: str, **environment: str) -> Result:
@@ -61,3 +64,36 @@ def test_differences_are_shown_with_both_values_in_a_table(
     assert row.split() == ["ledger_account", "a[/]1", "balance", "37", "（空）null"]
     assert "无 missing" in told
     assert "3 rows differ; 2 differences are shown" in told
+
+
+def test_accepting_differences_means_nothing_without_a_switch() -> None:
+    result = kouan("loan_desk", "--accept-differences")
+    assert result.exit_code == 2
+    assert "--switch" in result.stderr
+
+
+def test_a_switch_says_where_the_old_database_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_switch("ledger", replace(report(Differences(limit=20)), replaced="data/ledger.replaced-20260323.db"))
+    told = capsys.readouterr().out
+    assert "已切换" in told
+    assert "data/ledger.replaced-20260323.db" in told
+
+
+def test_differences_that_forbid_a_switch_come_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    _show_switch("ledger", report(Differences(limit=20)))
+    told = capsys.readouterr().out
+    assert "未切换" in told
+    assert "--accept-differences" in told
+
+
+def test_a_service_that_runs_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def busy(*arguments: object, **options: object) -> Report:
+        assert options["switch"]
+        raise Running("another worker holds the file")
+
+    monkeypatch.setattr("services.cli.rebuild.administering", lambda servers: nullcontext())
+    monkeypatch.setattr("services.kit.rebuild.rebuild", busy)
+    result = kouan("loan_desk", "--switch", KOUAN_DATA_DIR=str(tmp_path))
+    assert result.exit_code == 6
+    assert "请停止该服务的全部进程" in result.stderr
+    assert "another worker holds the file" in result.stderr
