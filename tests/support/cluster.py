@@ -25,7 +25,7 @@ from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 from testcontainers.core.docker_client import DockerClient
 
-from services.embedded.broker import wait_until_answers
+from services.embedded.broker import JVM_OPTIONS, wait_until_answers
 from services.embedded.container import (
     BROKER_PORT,
     CLIENT_PORT,
@@ -62,6 +62,8 @@ class Node(KafkaContainer):
     def __init__(self, image: str, number: int, voters: Mapping[int, str], network: str, cluster_id: str) -> None:
         several = len(voters) > 1
         super().__init__(image, cluster_id=cluster_id, settings=REPLICAS | PATIENCE if several else None)
+        # Brokers that live for a minute gain nothing from being compiled well, and three of them start at once.
+        self.with_env("KAFKA_JVM_PERFORMANCE_OPTS", f"{JVM_OPTIONS} -XX:TieredStopAtLevel=1")
         self.number = number
         self.address = voters[number]
         self._voters = voters
