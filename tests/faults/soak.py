@@ -37,8 +37,8 @@ from tests.support.system import System, create_catalogue
 ON_POSTGRES = ("referral_intake", "loan_desk", "liaison")
 CACHE_ENTRIES = 500
 """States that a worker keeps in memory for each task: few, so that memory is flat from the start, not after hours."""
-MOST_LAG = 8000
-"""Records that all services together may be behind before nothing more is published."""
+MOST_LAG = 6000
+"""Records that all services together may be behind, and mails to be sent, before nothing more is published."""
 RECORDS_OF_AN_INPUT = 8
 """How many records an input leads to, on all topics that are read, roughly."""
 BLIND = 100

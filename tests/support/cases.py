@@ -278,13 +278,13 @@ def _loan_settled(case: Case) -> None:
 
 
 def _loan_instalments(case: Case) -> None:
-    """Paid out in two parts and paid back in twenty: much is reported of one case."""
+    """Paid out in two parts and paid back in forty: much is reported of one case."""
     case.shortlist()
     case.contract()
     case.disburse("0.5")
     case.disburse("0.5")
-    for _ in range(20):
-        case.repay("0.05")
+    for _ in range(40):
+        case.repay("0.025")
     case.report("settlement")
     case.owe("0", "settled")
     case.expected.intake[case.id] = "closed"
