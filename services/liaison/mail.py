@@ -7,14 +7,12 @@ from the notice's id, so that mailboxes and readers recognise the repeat.
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.header import Header
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.policy import compat32
 from email.utils import format_datetime
 from enum import StrEnum
 from functools import cached_property
@@ -34,8 +32,8 @@ from services.liaison.texts import environment
 
 Notice = NoticeQueued | PartnerNoticeQueued
 
-_POLICY = compat32.clone(linesep="\r\n")
-"""The older way of writing mails takes a fifth of the newer one's time, which parses each header that it is given."""
+_END = "\r\n"
+"""What ends a line of a mail."""
 
 _PERMANENT = 500
 _ANSWER_LIMIT = 500
@@ -80,27 +78,33 @@ class Letter:
         self._sender = _mailbox("From", settings.sender_name, settings.sender)
         self._domain = settings.sender.rpartition("@")[2]
 
-    def write(self, notice: Notice) -> MIMEMultipart:
-        """The mail of a notice; the same notice gives the same bytes again."""
-        mail = MIMEMultipart("alternative", boundary=f"={notice.notice_id}=", policy=_POLICY)
-        mail["From"] = self._sender
-        mail["To"] = _mailbox("To", f"{notice.name_zh} {notice.name_en}", notice.email)
-        subject = f"{notice.subject_zh} | {notice.subject_en}"
-        mail["Subject"] = Header(_one_line(subject), "utf-8", header_name="Subject").encode()
-        mail["Date"] = format_datetime(notice.occurred_at)
-        mail["Message-ID"] = f"<{notice.notice_id}@{self._domain}>"
+    def write(self, notice: Notice) -> bytes:
+        """The mail of a notice, as it travels; the same notice gives the same bytes again."""
+        # Put together here, it takes a third of the time of the standard library's messages, which fold every header
+        # and walk every line of theirs; and mails are the dearest thing that this service does.
+        boundary = f"={notice.notice_id}="
         # A rejected referral may have any id, and headers hold ASCII alone.
         file = quote(notice.file)
-        # Mail programs then show all notices of one file as one conversation.
-        mail["References"] = f"<file.{file}@{self._domain}>"
-        mail["Content-Language"] = "zh-CN, en"
-        mail["Auto-Submitted"] = "auto-generated"
-        mail["X-Kouan-Notice"] = notice.notice_id
-        mail["X-Kouan-File"] = file
-        for kind, text in (("plain", self.text(notice)), ("html", self.html(notice))):
-            # Text travels with both signs at the end of a line (RFC 2046), also inside base64.
-            mail.attach(MIMEText(text.replace("\n", "\r\n"), kind, "utf-8", policy=_POLICY))
-        return mail
+        subject = f"{notice.subject_zh} | {notice.subject_en}"
+        headers = (
+            f'Content-Type: multipart/alternative;{_END} boundary="{boundary}"',
+            "MIME-Version: 1.0",
+            f"From: {self._sender}",
+            f"To: {_mailbox('To', f'{notice.name_zh} {notice.name_en}', notice.email)}",
+            f"Subject: {Header(_one_line(subject), 'utf-8', header_name='Subject').encode(linesep=_END)}",
+            f"Date: {format_datetime(notice.occurred_at)}",
+            f"Message-ID: <{notice.notice_id}@{self._domain}>",
+            # Mail programs then show all notices of one file as one conversation.
+            f"References: <file.{file}@{self._domain}>",
+            "Content-Language: zh-CN, en",
+            "Auto-Submitted: auto-generated",
+            f"X-Kouan-Notice: {notice.notice_id}",
+            f"X-Kouan-File: {file}",
+        )
+        parts = (_part("plain", self.text(notice)), _part("html", self.html(notice)))
+        head = "".join(f"{line}{_END}" for line in headers)
+        body = "".join(f"--{boundary}{_END}{part}" for part in parts)
+        return f"{head}{_END}{body}--{boundary}--{_END}".encode()
 
     def text(self, notice: Notice) -> str:
         """The mail's text/plain part."""
@@ -132,11 +136,20 @@ def _acknowledge_by(notice: NoticeQueued) -> Pair | None:
     return written_deadline(asked, notice.provisional) if asked is not None else None
 
 
+def _part(kind: str, text: str) -> str:
+    """A part of a mail, in base64. Text travels with both signs at the end of a line (RFC 2046), also inside it."""
+    coded = base64.encodebytes(text.replace("\n", _END).encode()).decode().replace("\n", _END)
+    return (
+        f'Content-Type: text/{kind}; charset="utf-8"{_END}MIME-Version: 1.0{_END}'
+        f"Content-Transfer-Encoding: base64{_END}{_END}{coded}{_END}"
+    )
+
+
 def _mailbox(header: str, name: str, address: str) -> str:
     """A name beside its address. The address is plain: the directory takes no others."""
     mailbox = Header(_one_line(name), "utf-8", header_name=header)
     mailbox.append(f"<{_one_line(address)}>", "us-ascii")
-    return mailbox.encode()
+    return mailbox.encode(linesep=_END)
 
 
 def _one_line(text: str) -> str:
@@ -165,8 +178,7 @@ class Mailer:
         """
         async with self._room:
             try:
-                content = self._letter.write(notice).as_bytes()
-                return await self._hand_over(notice.email, content)
+                return await self._hand_over(notice.email, self._letter.write(notice))
             except ValueError as error:
                 return Refused("unwritable", str(error)[:_ANSWER_LIMIT])
             except (aiosmtplib.SMTPException, OSError) as error:

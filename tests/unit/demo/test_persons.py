@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -38,7 +39,7 @@ def mail_file(folder: Path, notices: list[NoticeQueued]) -> Path:
     lines = [
         {
             "number": number,
-            "message_id": letter.write(one)["Message-ID"],
+            "message_id": message_from_bytes(letter.write(one))["Message-ID"],
             "sender": "",
             "to": [one.email],
             "subject": "",

@@ -147,7 +147,7 @@ def test_mails_of_one_file_are_one_conversation(server: Controller, postbox: Pos
 def test_line_breaks_and_control_characters_cannot_begin_another_header() -> None:
     evil = "木业\r\nBcc: all@example.cn\x0b\u2028X-Evil: 1"
     (notice,) = some_notices(1, subject_zh=evil, name_en=evil)
-    mail = email.message_from_bytes(Letter(MailSettings()).write(notice).as_bytes(), policy=email.policy.default)
+    mail = email.message_from_bytes(Letter(MailSettings()).write(notice), policy=email.policy.default)
     assert mail["Bcc"] is None
     assert mail["X-Evil"] is None
     assert len(mail["To"].addresses) == 1
