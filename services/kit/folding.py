@@ -7,11 +7,9 @@ keys there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from schemas.envelope import Payload, payload_class
 from schemas.upcasting import newest, reader_of
@@ -20,7 +18,8 @@ from services.kit.database import Database
 from services.kit.door import Aggregate, Effect
 from services.kit.failures import Fatal
 from services.kit.pages import Beginnings, Page
-from services.kit.store import StateTable, dumps, table_of, wrap
+from services.kit.portions import Found, Portion, Reading, States, Step, Taker, TopicRecord
+from services.kit.store import dumps, table_of, wrap
 from services.kit.tables import Claim, DeadlineRow, EffectRow
 from services.kit.wiring import Wiring
 from topics.definition import Topic
@@ -33,95 +32,6 @@ _ROWS = 5_000
 """Rows in one statement at the most."""
 
 EffectIdent = tuple[str, str, str]
-
-
-class TopicRecord(Protocol):
-    """A record of a topic, as the consumer gives it or as the outbox holds it."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
-class States:
-    """The states of one aggregate at hand, those among them that the database does not hold as they are now, and those
-    that it holds at all."""
-
-    def __init__(self, aggregate: Aggregate, database: Database) -> None:
-        self.aggregate = aggregate
-        self.rows = StateTable(aggregate, database)
-        self.at_hand: dict[str, Any] = {}
-        self.changed: dict[str, None] = {}
-        self.stored: set[str] = set()
-        self.elsewhere = False
-
-    def rows_to_write(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-        """Rows of states that are new to the database, and of those that changed since it took them."""
-        new: list[tuple[Any, ...]] = []
-        changed: list[tuple[Any, ...]] = []
-        values = self.rows.values
-        for key in self.changed:
-            # Versions count transactions of a worker, of which there was none yet.
-            row = (key, 1, *values(self.at_hand[key]))
-            (changed if key in self.stored else new).append(row)
-        return new, changed
-
-    def keep(self, most: int) -> None:
-        """All is written: forget the states that came first, until as many remain as may."""
-        self.stored.update(self.changed)
-        self.changed.clear()
-        for key in list(islice(self.at_hand, max(0, len(self.at_hand) - most))):
-            del self.at_hand[key]
-            self.stored.discard(key)
-
-
-class Taker(NamedTuple):
-    """What one aggregate does with one type of payload."""
-
-    states: States
-    owns: Callable[[Any], bool]
-    evolve: Callable[[Any, Any], Any] | None
-    opens: Effect | None
-    closes: tuple[Effect, ...]
-
-
-class Reading(NamedTuple):
-    """How records of one event type are read and who takes them."""
-
-    validate: Callable[[bytes], Any]
-    takers: tuple[Taker, ...]
-
-
-Step = tuple[str, tuple[Taker, ...], str, Any, int]
-"""One event that somebody takes: id, takers, key, payload, place. A plain tuple, because there are millions."""
-
-
-@dataclass(slots=True)
-class Portion:
-    """Events read together: their ids, what of them is to be folded, and the keys whose states are not at hand.
-    `record_at` gives the record at a place."""
-
-    number: int
-    record_at: Callable[[int], TopicRecord]
-    ids: list[str] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
-    absent: dict[str, list[str]] = field(default_factory=dict)
-
-
-class Found(NamedTuple):
-    """What the new database knows of a portion: ids that came before, and states by aggregate and key."""
-
-    repeats: frozenset[str]
-    states: dict[str, dict[str, Any]]
 
 
 class Fold:

@@ -43,8 +43,9 @@ from services.kit.cluster import topic_ids
 from services.kit.comparing import Comparison, Differences
 from services.kit.door import Service
 from services.kit.failures import Fatal, Transient
-from services.kit.folding import MOST_STATES, Fold, Found, Portion, States
+from services.kit.folding import MOST_STATES, Fold
 from services.kit.pages import Page, Pages
+from services.kit.portions import Found, Portion, States
 from services.kit.reading import StoredRecord
 from services.kit.record_batch import records_in
 from services.kit.settings import Settings
