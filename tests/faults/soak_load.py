@@ -9,7 +9,6 @@ import itertools
 import random
 import sqlite3
 import threading
-import time
 import zlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,8 +47,8 @@ MIX: Mapping[str, int] = {
     "loan_overdue": 1,
     "loan_held": 1,
 }
-"""What becomes of a case, and with what weight. Many are reported on at length, because a mail costs more than all else: a mix without them would
-measure mails. Few stay open for ever, so that what a zone keeps of its open cases does not grow."""
+"""What becomes of a case, and with what weight. Many are reported on at length: a mail costs more than all else, and
+other mixes measure little but mails. Few stay open for ever, so that a zone has few open cases to keep."""
 
 WAVE = 150
 """Cases that are shuffled among each other."""
@@ -156,7 +155,7 @@ class Load:
 
     def _publish(self, wave: Wave, book: sqlite3.Connection) -> None:
         for place in range(0, len(wave.inputs), PORTION):
-            while self._room <= 0 and not self._ending.is_set():
+            while self._room <= 0:
                 self._producer.poll(0.05)
             portion = wave.inputs[place : place + PORTION]
             self._room -= len(portion)
@@ -166,9 +165,6 @@ class Load:
                 self._send(self._again.popleft(), False)
             self._producer.poll(0)
             self._note(book)
-            if self._ending.is_set():
-                # What is left of the wave comes at the pace of a busy day, not all at once.
-                time.sleep(0.1)
 
     def _send(self, one: Input, poison: bool) -> None:
         while True:
