@@ -38,7 +38,8 @@ def show(
 ) -> None:
     """等待处理的案件，按办理次序 · The cases that wait for a side, in the order in which they are to be taken.
 
-    次序：复工复产通道、产业链受阻、得分、先后。 Order: resumption lane, blocked chain, score, age.
+    次序：复工复产通道、产业链受阻、得分、先后。主题已不保留立案记录的案件列在最后，并注明记录不全。
+    Order: resumption lane, blocked chain, score, age. Cases whose opening the topic no longer holds come last, marked.
     """
     from schemas.loading import load_contracts
     from schemas.referral import ReferralAmended, ReferralRegistered
@@ -53,12 +54,14 @@ def show(
             records = records_of(consumer, partitions_of(consumer, (topic,)))
             return events_of_topics(records, {payload.TYPE: payload for payload in known}, unreadable)
 
-        cases = undecided(read(SCREENING, RECORDS))
-        referrals = latest(read(REFERRALS, (ReferralRegistered, ReferralAmended)), cases)
+        fragments: dict[str, Event[Any]] = {}
+        cases = undecided(read(SCREENING, RECORDS), fragments)
+        referrals = latest(read(REFERRALS, (ReferralRegistered, ReferralAmended)), {*cases, *fragments})
     warn(unreadable)
     queue = queued(cases, referrals, side, zone)
     now, calendar = datetime.now(UTC), WorkingDays()
     told = [_told(number, one, now, calendar) for number, one in enumerate(queue, 1)]
+    told += incomplete(fragments, referrals, zone)
     if as_json:
         from services.cli.policy_report import print_json
 
@@ -67,19 +70,37 @@ def show(
         _show_table(told, side)
 
 
-def undecided(events: Iterable[Event[Any]]) -> dict[str, Case]:
-    """The cases that these events leave undecided. Of each case they have to come in order; repeats do not matter."""
+def undecided(events: Iterable[Event[Any]], fragments: dict[str, Event[Any]] | None = None) -> dict[str, Case]:
+    """The cases that these events leave undecided. Of each case they have to come in order; repeats do not matter.
+
+    A case whose opening is not among them can't be told; `fragments` gets the last event of each that no event decides.
+    """
+    from schemas.screening import (
+        ScreeningDeclined,
+        ScreeningExpired,
+        ScreeningOpened,
+        ScreeningShortlisted,
+        ScreeningWithdrawn,
+    )
     from services.screening.domain.case import UNDECIDED
     from services.screening.domain.evolving import evolve
 
     cases: dict[str, Case] = {}
     seen: dict[str, set[str]] = {}
     decided: set[str] = set()
+    parts: dict[str, Event[Any]] = {} if fragments is None else fragments
+    ends = (ScreeningShortlisted, ScreeningDeclined, ScreeningExpired, ScreeningWithdrawn)
     for event in events:
         key = event.subject
         if key in decided or event.id in seen.setdefault(key, set()):
             continue
         seen[key].add(event.id)
+        if key not in cases and not isinstance(event.data, ScreeningOpened):
+            parts[key] = event
+            if isinstance(event.data, ends):
+                decided.add(key)
+                del parts[key], seen[key]
+            continue
         cases[key] = evolve(cases.get(key), event.data)
         if cases[key].status not in UNDECIDED:
             # There are many more of these than of others, so that no more than their ids are kept.
@@ -113,6 +134,29 @@ def queued(
     return in_order(found)
 
 
+def incomplete(
+    fragments: Mapping[str, Event[Any]], referrals: Mapping[str, Referral], zone: str | None = None
+) -> list[dict[str, Any]]:
+    """What is known of cases whose opening is not on the topic any more, by id: whose turn it is can't be told."""
+    found = []
+    for key, last in sorted(fragments.items()):
+        referral = referrals.get(key)
+        there = referral.zone if referral else ""
+        if zone in (None, there):
+            found.append(
+                {
+                    "place": None,
+                    "referral_id": key,
+                    "name": referral.name if referral else "",
+                    "zone": there,
+                    "incomplete": True,
+                    "last_type": last.type,
+                    "last_at": last.time.isoformat(),
+                }
+            )
+    return found
+
+
 def _told(number: int, one: Queued, now: datetime, calendar: WorkingDays) -> dict[str, Any]:
     case = one.case
     return {
@@ -120,6 +164,7 @@ def _told(number: int, one: Queued, now: datetime, calendar: WorkingDays) -> dic
         "referral_id": one.referral_id,
         "name": one.name,
         "zone": one.zone,
+        "incomplete": False,
         "lane": case.lane,
         "chain": case.chain.chain_id if case.chain else None,
         "chain_blocked": case.raised,
@@ -152,6 +197,11 @@ def _show_table(told: list[dict[str, Any]], side: str | None) -> None:
     for title in ("等待 Awaited", "截止 Deadline", "剩余工作日 Days left"):
         table.add_column(title, overflow="fold")
     for one in told:
+        name = f"[bold]{one['referral_id']}[/]\n{escape(one['name'])}"
+        if one["incomplete"]:
+            last = f"{one['last_type']}\n{china_date(datetime.fromisoformat(one['last_at']))}"
+            table.add_row("–", name, one["zone"], "[yellow]记录不全 incomplete[/]", "", "不详 unknown", last, "")
+            continue
         lane = _LANES[one["lane"]] + (f"\n[red]链受阻 chain blocked[/] {one['chain']}" if one["chain_blocked"] else "")
         awaited = "\n".join(
             f"{SIDES[who]}: {AWAITED[what]}" for who, what in one["awaited"].items() if side in (None, who)
@@ -166,7 +216,13 @@ def _show_table(told: list[dict[str, Any]], side: str | None) -> None:
                 if one["overdue"]
                 else str(one["working_days_left"])
             )
-        name = f"[bold]{one['referral_id']}[/]\n{escape(one['name'])}"
         table.add_row(str(one["place"]), name, one["zone"], lane, str(one["score"]), awaited, deadline, left)
     console.print(table)
     console.print(f"{len(told)} 件 cases")
+    if any(one["incomplete"] for one in told):
+        console.print(
+            "记录不全：主题已不保留其立案记录，截止列为最近一次记录；详见 kouan case 编号。\n"
+            "incomplete: the topic no longer holds how they were opened; under Deadline stands what was said last. "
+            "See `kouan case ID`.",
+            soft_wrap=True,
+        )

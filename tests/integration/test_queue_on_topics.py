@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from schemas.codec import to_binary
 from schemas.envelope import Event
+from schemas.screening import ScreeningOpened
 from services.cli import app
 from services.cli.terminal import Exit
 from tests.support.brokers import unique
@@ -24,7 +25,8 @@ pytestmark = pytest.mark.broker
 
 ZONE = unique("zone").lower().replace("-", "_")
 CHAIN = unique("CHAIN")
-KEY, SAWMILL, BEST, URGENT = (unique(name) for name in ("KEY", "SAWMILL", "BEST", "URGENT"))
+KEY, SAWMILL, BEST, URGENT, LOST = (unique(name) for name in ("KEY", "SAWMILL", "BEST", "URGENT", "LOST"))
+ELSEWHERE = f"{ZONE}_elsewhere"
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +45,23 @@ def servers(own_cluster: str) -> str:
     world.tell(URGENT, told.supports(told.BANK, after(1)))
     put(own_cluster, "referral.events", (_of(key, event) for key, event in registered.items()))
     put(own_cluster, "screening.events", recorded(world))
+    # Of one case, in another zone, the topic no longer holds the opening.
+    lost = told.registered(told.referral(zone=ELSEWHERE))
+    put(own_cluster, "referral.events", iter((_of(LOST, lost),)))
+    put(own_cluster, "screening.events", (_of(LOST, event) for event in without_opening()))
     return own_cluster
 
 
 def _of(key: str, event: Event[Any]) -> Event[Any]:
-    return Event(f"{key}/registered", event.source, event.type, event.time, key, event.data, key)
+    return Event(f"{key}/{event.type}", event.source, event.type, event.time, key, event.data, key)
+
+
+def without_opening() -> Iterator[Event[Any]]:
+    """A case's record but for its beginning."""
+    said = told.Desk().tell(told.registered(), told.supports(told.BANK, after(1)))
+    for payload in said:
+        if not isinstance(payload, ScreeningOpened):
+            yield told.event(payload, told.OPENED, "//kouan/screening")
 
 
 def recorded(world: World) -> Iterator[Event[Any]]:
@@ -93,6 +107,13 @@ def test_the_queue_is_shown_as_a_table_in_both_languages(servers: str) -> None:
     assert result.exit_code == 0, result.stderr
     for text in (KEY, "链受阻 chain blocked", "复工复产 resumption", "冻结中 held", "4 件 cases"):
         assert text in result.stdout
+
+
+def test_a_case_whose_opening_the_topic_no_longer_holds_is_marked_and_not_an_error(servers: str) -> None:
+    result = run(servers, "queue", "--zone", ELSEWHERE, "--json")
+    assert result.exit_code == 0, result.stderr
+    (one,) = json.loads(result.stdout)
+    assert (one["referral_id"], one["incomplete"], one["place"]) == (LOST, True, None)
 
 
 def test_a_chain_tells_who_blocks_it_and_whom_that_keeps_waiting(servers: str) -> None:
