@@ -28,9 +28,11 @@ from services.client.rows import check_rows, read_rows
 from services.embedded.processes import Workers, worker, worker_environment
 from services.screening.policy import POLICIES
 from tests.support.events import put, record_of
+from tests.support.records import Topics
 from tests.support.scenario import DIRECTORY
 from tests.support.sending import WITHIN_S, send
 from tests.support.system import empty_cluster, wait_until
+from topics.acl import rights, user_of_source
 from topics.definition import load_catalogue
 
 pytestmark = pytest.mark.broker
@@ -217,6 +219,32 @@ def test_each_referral_of_a_batch_is_scored_by_the_version_of_its_own_day(system
     # What was scored by the old version is scored by the new one when it is amended on the new day.
     publish(system, amended(batch[0], {**bodies[0], "term_months": 24}, midnight + timedelta(hours=9)))
     assert come_to(system, batch[0], "scored", times=2).policy_version == NEW_VERSION
+
+
+def test_the_other_side_can_read_nothing_of_an_enterprise_before_it_consented(system: System) -> None:
+    cases, bodies = (case_id("WAITS"), case_id("AGREES")), (referral(), referral())
+    consent: Any = {**CONSENT_EXAMPLE, "scopes": ["commerce"], "given_on": date(2020, 4, 1)}
+    for case, body in zip(cases, bodies, strict=True):
+        publish(system, event("referral.submitted.v1", COMMERCE, case, referral=body, consent=consent))
+    for case in cases:
+        come_to(system, case, "consent_awaited", "referral.events")
+    codes = [body["enterprise"]["credit_code"] for body in bodies]
+    assert [code for code in codes if code in readable_by_the_bank(system)] == []
+
+    given = {"scopes": ["bank"], "given_on": date(2020, 4, 2), "evidence": "SQ-2"}
+    publish(system, event("referral.consent_given.v1", COMMERCE, cases[1], NOW + timedelta(minutes=5), **given))
+    come_to(system, cases[1], "scored")
+    # The other one still waits, and is in what the next test rebuilds.
+    assert [code for code in codes if code in readable_by_the_bank(system)] == codes[1:]
+
+
+def readable_by_the_bank(system: System) -> str:
+    """All that stands on topics which the catalogue's access rights let the bank's systems read."""
+    users = {user_of_source(source) for source in (EXIM, "//bank/")}
+    topics = {one.name for one in rights(load_catalogue()) if one.user in users and one.operation == "Read"}
+    known = topics & load_catalogue().topics.keys()
+    records = Topics(system.servers).read(sorted(known))
+    return "\n".join((one.value or b"").decode() for stored in records.values() for one in stored)
 
 
 @pytest.mark.parametrize("service", SERVICES)
