@@ -139,7 +139,9 @@ class Aggregate:
     keyed_by: names of the catalogue's key kinds; all topics read by the service with these keys feed the aggregate.
     state: a frozen dataclass; `table` has `key`, `version` and one column per field of it (same names).
     evolve: `(state or None, payload) -> state`, for every payload in `records`, in order; `kouan rebuild` calls it too.
-    records: the output types that change the state; all of them stand on the one record topic of the service.
+    records: the output types that change the state; they stand on the one record topic of the service. One that others
+        must not read yet may stand on an internal topic, keyed alike: as a rebuild folds it last, `evolve` has to
+        give the same then.
     owns: where two aggregates of a service share an output type, says whose a payload is.
     routes: input type -> decide function or Route.
     deadlines: all deadlines that the state asks for; the kit keeps its rows equal to it.
