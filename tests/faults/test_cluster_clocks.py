@@ -24,7 +24,7 @@ from tests.support.ledger.running import RunningLedger, running_ledger
 from tests.support.ledger.skewed import SKEWED, WallClock
 from tests.support.ledger.surviving import must_have_survived, must_hold_no_more, started
 
-pytestmark = [pytest.mark.broker, pytest.mark.thorough]
+pytestmark = [pytest.mark.broker, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 HOUR = 3600
 DUE_SECONDS = 12

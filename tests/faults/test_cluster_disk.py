@@ -15,7 +15,7 @@ from tests.support.ledger.load import load
 from tests.support.ledger.running import running_ledger
 from tests.support.ledger.surviving import must_have_survived, started
 
-pytestmark = [pytest.mark.broker, pytest.mark.thorough]
+pytestmark = [pytest.mark.broker, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 
 END_SECONDS = 60

@@ -18,7 +18,7 @@ from tests.support.ledger.running import running_ledger
 from tests.support.ledger.surviving import must_hold_no_more, started
 from tests.support.postgres import Server, fresh_database, own_postgres
 
-pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.thorough]
+pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.thorough, pytest.mark.timeout(600)]
 
 SECONDS = 12
 """How long the load takes; faults strike within it."""

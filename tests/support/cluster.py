@@ -13,9 +13,9 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 from confluent_kafka import KafkaException
@@ -23,6 +23,8 @@ from confluent_kafka.admin import AdminClient
 from docker.errors import APIError
 from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
 from services.embedded.broker import JVM_OPTIONS, wait_until_answers
@@ -38,7 +40,7 @@ from services.embedded.container import (
 )
 from services.embedded.java import new_cluster_id
 
-READY_SECONDS = 90
+READY_SECONDS = 240
 STOP_SECONDS = 40
 """How long a broker may take to hand its partitions over and end; after that the engine kills it."""
 REPLICAS = {
@@ -69,6 +71,13 @@ class Node(KafkaContainer):
         self._voters = voters
         endpoint = self.get_docker_client().client.api.create_endpoint_config(ipv4_address=self.address)
         self.with_kwargs(network=network, networking_config={network: endpoint})
+
+    def start(self) -> Self:
+        """Start it without waiting: alone, none of several answers."""
+        # What would remove it after this run is one more image to pull; `remove_orphans` does that work.
+        testcontainers_config.ryuk_disabled = True
+        self._choose_address()
+        return DockerContainer.start(self)
 
     def _choose_address(self) -> None:
         self.bootstrap_servers = f"{self.address}:{CLIENT_PORT}"
@@ -203,9 +212,8 @@ def running_cluster(brokers: int = 3, data: Path | None = None) -> Iterator[Clus
     if data is not None:
         nodes[0].with_volume_mapping(str(data), DATA, "rw")
     try:
-        # None of them answers before most of them run.
-        with ThreadPoolExecutor(brokers) as starters:
-            list(starters.map(Node.start, nodes))
+        for node in nodes:
+            node.start()
         cluster = Cluster(nodes)
         cluster.wait_whole()
         yield cluster
