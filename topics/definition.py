@@ -47,7 +47,8 @@ class Kind(StrEnum):
 
     input: what the parties tell us · record: the one topic whose fold is a service's state · announcement: what a
     service tells others besides · internal: what a service tells itself under another key, or keeps to itself ·
-    reference: read to the end before anything else · dead_letters: what could not be processed · redrive: what operators send round again.
+    reference: read to the end before anything else · dead_letters: what could not be processed · redrive: what
+    operators send round again.
     """
 
     INPUT = "input"
