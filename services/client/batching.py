@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
 from services.client.delivery import Unconfirmed, reason_of
 from services.client.preparing import Prepared
-from topics.partitioning import partition_of
+from topics.partitioning import partitions_of
 
 
 @dataclass(slots=True, eq=False)
@@ -50,19 +50,20 @@ class Batch:
 
 async def batched(producer: Any, calls: Sequence[Call]) -> list[Batch]:
     """All records of these calls, in batches; those of one partition in their order, all first ones in front."""
-    partitions: dict[str, list[int]] = {}
+    records = [(call, place, one) for call in calls for place, one in enumerate(call.prepared)]
+    partitions: dict[str, Iterator[int]] = {}
+    for topic in {one.topic for _, _, one in records}:
+        known = sorted(await producer.partitions_for(topic))
+        found = partitions_of([one.key for _, _, one in records if one.topic == topic], len(known))
+        partitions[topic] = (known[index] for index in found)
     batches: dict[tuple[str, int], list[Batch]] = {}
-    for call in calls:
-        for place, one in enumerate(call.prepared):
-            known = partitions.get(one.topic)
-            if known is None:
-                known = partitions[one.topic] = sorted(await producer.partitions_for(one.topic))
-            target = (one.topic, known[partition_of(one.key, len(known))])
-            queue = batches.setdefault(target, [])
-            if not queue or not _appended(queue[-1].builder, one):
-                queue.append(Batch(*target, producer.create_batch()))
-                _appended(queue[-1].builder, one)
-            queue[-1].members.append((call, place))
+    for call, place, one in records:
+        target = (one.topic, next(partitions[one.topic]))
+        queue = batches.setdefault(target, [])
+        if not queue or not _appended(queue[-1].builder, one):
+            queue.append(Batch(*target, producer.create_batch()))
+            _appended(queue[-1].builder, one)
+        queue[-1].members.append((call, place))
     return [batch for layer in zip_longest(*batches.values()) for batch in layer if batch is not None]
 
 

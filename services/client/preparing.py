@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, Self, TypeGuard
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -62,7 +62,14 @@ class Prepared:
     key: bytes
     value: bytes
     headers: list[tuple[str, bytes]]
-    event: Event[Payload]
+    event: Event[Any]
+
+    def without_payload(self) -> Self:
+        """Let go of the event's payload, which stands in `value`: its many small objects cost who keeps many of them
+        more than all the checks.
+        """
+        self.event.data = None
+        return self
 
 
 def fill(

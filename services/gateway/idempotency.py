@@ -1,11 +1,13 @@
 """Idempotency-Key, as in the IETF draft: a request that is sent again gets the answer it got, and no second effect.
 
-The key is reserved durably before the work. The answer is stored behind the response, which need not wait for it: the
-broker has confirmed the events by then, and should the answer be lost with its process, the same request publishes the
-same events under the same ids once more, by which every reader knows a repeat, and gets the same answer. What is to be
-written at one moment is written in one transaction, so that many requests share the price of one. A reservation that
-its process left behind can be taken over after its lease, by the same request only; only successes are stored, so that
-whatever failed may be sent again under its key.
+A key is reserved before the work. That begins as soon as the row stands in an open transaction, which keeps the key
+from everybody else, and goes on while the row is committed; nothing is answered before both are done. The answer is
+stored behind the response, which need not wait for it: the broker has confirmed the events by then. Should a process
+die in between, and a reservation or an answer be lost with it, the same request publishes the same events under the
+same ids once more, by which every reader knows a repeat, and gets the same answer. What is to be written at one
+moment is written in one transaction, so that many requests share the price of one. A reservation that its process
+left behind can be taken over after its lease, by the same request only; only successes are stored, so that whatever
+failed may be sent again under its key.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -32,6 +34,8 @@ _QUOTED: Final = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,128})"')
 _BARE: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 _SWEEP_ROWS: Final = 5000
 _SWEEP_SECONDS: Final = 60.0
+_COMPANY_SECONDS: Final = 0.005
+"""So long an answer waits for a reservation with which to share a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,12 @@ class Reservation:
     key: str
     fingerprint: str
     owner: str
+    kept: asyncio.Future[None] = field(compare=False)
+    """Done when the reservation is durable, or failed with what the database said."""
 
 
-_Wanted = tuple[Reservation, "asyncio.Future[Reservation | Answer | Problem]"]
+_Outcome = Reservation | Answer | Problem
+_Wanted = tuple[Reservation, "asyncio.Future[_Outcome]"]
 
 
 def key_of(headers: Headers) -> str:
@@ -92,33 +99,46 @@ class Answers:
         self._over: list[tuple[Reservation, Answer | None]] = []
         self._wanted: list[_Wanted] = []
         self._writing: asyncio.Task[None] | None = None
+        self._write_later: asyncio.TimerHandle | None = None
         self._sql = _statements(database)
 
     async def reserve(self, source: str, key: str, fingerprint: str) -> Reservation | Answer:
         """Reserve a key; gives the stored answer where the same request was answered before.
+
+        The work may begin then; it may be answered when the reservation is `durable`.
 
         Raises:
             Problem: 409 while the same request is under way, 422 when the key belongs to another payload, 503 when the
                 database can't be written.
         """
         self._number += 1
-        reservation = Reservation(source, key, fingerprint, f"{self._process}-{self._number}")
-        future: asyncio.Future[Reservation | Answer | Problem] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        owner = f"{self._process}-{self._number}"
+        reservation = Reservation(source, key, fingerprint, owner, loop.create_future())
+        future: asyncio.Future[_Outcome] = loop.create_future()
         self._wanted.append((reservation, future))
-        self._write_soon()
+        self._write_now()
         try:
             found = await future
         except Transient as failure:
-            log.warning("an idempotency key could not be reserved", error=str(failure))
-            raise unavailable(
-                ("暂时无法受理，请以同一 Idempotency-Key 重发。", "Send the same request again, with the same key.")
-            ) from None
+            raise _not_written(failure) from None
         if isinstance(found, Problem):
             raise found
         return found
 
+    async def durable(self, reservation: Reservation) -> None:
+        """Wait until a reservation is committed.
+
+        Raises:
+            Problem: 503 when it could not be, and the key is free.
+        """
+        try:
+            await reservation.kept
+        except Transient as failure:
+            raise _not_written(failure) from None
+
     def store(self, reservation: Reservation, answer: Answer) -> None:
-        """Keep the answer of a request that succeeded, behind whatever else is being written."""
+        """Keep the answer of a request that succeeded, with whatever else is written in a moment."""
         self._over.append((reservation, answer))
         self._write_soon()
 
@@ -129,6 +149,7 @@ class Answers:
 
     async def settle(self) -> None:
         """Wait until all that was stored and released is written."""
+        self._write_now()
         if self._writing is not None:
             await self._writing
 
@@ -149,38 +170,52 @@ class Answers:
         self._database.execute("UPDATE gateway_answer SET leased_until_ms = 0 WHERE status IS NULL")
 
     def _write_soon(self) -> None:
+        if self._writing is None and self._write_later is None:
+            self._write_later = asyncio.get_running_loop().call_later(_COMPANY_SECONDS, self._write_now)
+
+    def _write_now(self) -> None:
+        if self._write_later is not None:
+            self._write_later.cancel()
+            self._write_later = None
         if self._writing is None:
             self._writing = asyncio.create_task(self._write(), name="write answers")
 
     async def _write(self) -> None:
-        """Write what waits, all of it at once, until nothing waits any more."""
+        """Write what waits, all of it at once, until no reservation waits any more."""
+        loop = asyncio.get_running_loop()
         while self._wanted or self._over:
             over, self._over = self._over, []
             wanted, self._wanted = self._wanted, []
             try:
-                found = await self._database.run(self._commit, over, [reservation for reservation, _ in wanted])
+                await self._database.run(self._commit, over, wanted, loop)
             except Exception as failure:
                 if over:
                     log.warning("answers could not be stored; their keys end with their leases", error=str(failure))
-                for _, future in wanted:
-                    if not future.done():
-                        future.set_exception(failure)
+                _fail(wanted, failure)
                 continue
-            for (_, future), outcome in zip(wanted, found, strict=True):
-                if not future.done():
-                    future.set_result(outcome)
+            for reservation, _ in wanted:
+                # Who was refused the key never asks, and who has gone meanwhile asks no more.
+                if not reservation.kept.done():
+                    reservation.kept.set_result(None)
         self._writing = None
 
     def _commit(
-        self, over: Sequence[tuple[Reservation, Answer | None]], wanted: Sequence[Reservation]
-    ) -> list[Reservation | Answer | Problem]:
-        """One transaction; runs on the database's thread. What is given up goes before what is asked for."""
+        self,
+        over: Sequence[tuple[Reservation, Answer | None]],
+        wanted: Sequence[_Wanted],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """One transaction; runs on the database's thread. What is given up goes before what is asked for, and the
+        outcomes are told before the commit.
+        """
         with self._database.transaction():
             if over:
                 self._database.execute(self._sql.store, (_json(_row_of_answer(*each) for each in over),))
-            return self._reserved(wanted) if wanted else []
+            if wanted:
+                found = self._reserved([reservation for reservation, _ in wanted])
+                loop.call_soon_threadsafe(_tell, wanted, found)
 
-    def _reserved(self, wanted: Sequence[Reservation]) -> list[Reservation | Answer | Problem]:
+    def _reserved(self, wanted: Sequence[Reservation]) -> list[_Outcome]:
         now = _now_ms()
         # One statement can't touch a row twice: of those that want the same key at one moment, the first is asked for.
         first = {(each.source, each.key): each for each in reversed(wanted)}
@@ -194,6 +229,30 @@ class Answers:
             each if each.owner in owners else _judged(each, there.get((each.source, each.key)) or _held_by(first, each))
             for each in wanted
         ]
+
+
+def _tell(wanted: Sequence[_Wanted], found: Sequence[_Outcome]) -> None:
+    for (_, future), outcome in zip(wanted, found, strict=True):
+        if not future.done():
+            future.set_result(outcome)
+
+
+def _fail(wanted: Sequence[_Wanted], failure: Exception) -> None:
+    """Nothing of a transaction came about: tell those that still wait for its outcome, and those that work already."""
+    for reservation, future in wanted:
+        if not future.done():
+            future.set_exception(failure)
+        if not reservation.kept.done():
+            reservation.kept.set_exception(failure)
+            # That nobody may ever ask is no oversight to be logged.
+            reservation.kept.exception()
+
+
+def _not_written(failure: Transient) -> Problem:
+    log.warning("an idempotency key could not be reserved", error=str(failure))
+    return unavailable(
+        ("暂时无法受理，请以同一 Idempotency-Key 重发。", "Send the same request again, with the same key.")
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,20 +41,22 @@ class Publishing:
         open_to_it = (topic for topic in topics if topic.kind in PUBLISHED and topic.accepts_source(party.source))
         return sorted(event for topic in open_to_it for event in topic.events)
 
-    async def checked(self, party: Party, objects: Sequence[Any], pointers: Sequence[str]) -> list[Prepared]:
-        """The events as they will stand on their topics.
+    async def checked(self, party: Party, objects: list[Any], pointers: Sequence[str]) -> list[Prepared]:
+        """The events as they will stand on their topics, without their payloads; `objects` is used up.
 
         Raises:
             Problem: 403 when the party may not publish one of them, else 422; with every fault of all of them.
         """
         prepared: list[Prepared] = []
         faults: list[Fault] = []
-        for index, (each, pointer) in enumerate(zip(objects, pointers, strict=True)):
+        for index, pointer in enumerate(pointers):
             if index % _BREATH == _BREATH - 1:
                 # A long batch lets short requests pass.
                 await asyncio.sleep(0)
             try:
-                prepared.append(self.check(party, each))
+                # Memory that is let go of at once serves the next event while it is still at hand.
+                prepared.append(self.check(party, objects[index]).without_payload())
+                objects[index] = None
             except Refused as refused:
                 faults += within(pointer, refused.faults)
         faults += _repeated(prepared) if not faults else ()
@@ -118,6 +120,7 @@ class Publishing:
             return _response(found, replayed=True)
         try:
             await self._send(prepared)
+            await self._answers.durable(found)
         except BaseException:
             self._answers.release(found)
             raise

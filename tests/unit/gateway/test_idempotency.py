@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def play(url: str, scenario: Scenario, lease_s: float = 60) -> None:
 async def reserved(answers: Answers, key: str, fingerprint: str = "f") -> Reservation:
     found = await answers.reserve("//commerce/manzhouli", key, fingerprint)
     assert isinstance(found, Reservation)
+    await answers.durable(found)
     return found
 
 
@@ -140,6 +142,29 @@ def test_what_the_database_did_not_take_costs_its_own_request_alone(url: str) ->
         assert await one.reserve("//commerce/manzhouli", "beside", "f") == ANSWER
 
     play(url, scenario)
+
+
+def test_work_begins_before_its_key_is_durable_and_is_not_answered_when_that_fails(tmp_path: Path) -> None:
+    async def scenario(one: Answers, other: Answers) -> None:
+        with closing(sqlite3.connect(tmp_path / "gateway.db", isolation_level=None)) as beside:
+            # Nothing is wrong with a row until the commit, at which a reference leads nowhere.
+            beside.execute("CREATE TABLE nowhere (key TEXT REFERENCES gateway_key DEFERRABLE INITIALLY DEFERRED)")
+            beside.execute(
+                "CREATE TRIGGER lost AFTER INSERT ON gateway_answer BEGIN INSERT INTO nowhere VALUES ('none'); END"
+            )
+            found = await one.reserve("//commerce/manzhouli", "k", "f")
+            assert isinstance(found, Reservation)
+            with pytest.raises(sqlite3.IntegrityError):
+                await one.durable(found)
+            beside.execute("DROP TRIGGER lost")
+        # The key is as free as if nobody had asked, for another payload too.
+        await reserved(other, "k", "other payload")
+
+    async def with_references(one: Answers, other: Answers) -> None:
+        await one._database.run(one._database.execute, "PRAGMA foreign_keys=on")
+        await scenario(one, other)
+
+    play(f"sqlite:///{tmp_path / 'gateway.db'}", with_references)
 
 
 def test_the_only_process_on_a_database_takes_over_at_once(url: str) -> None:
