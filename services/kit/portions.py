@@ -43,17 +43,18 @@ class States:
 
     def rows_to_write(self) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
         """Rows of states that are new to the database, and of those that changed since it took them."""
-        new: list[tuple[Any, ...]] = []
-        changed: list[tuple[Any, ...]] = []
-        values = self.rows.values
-        for key in self.changed:
-            # Versions count transactions of a worker, of which there was none yet.
-            row = (key, 1, *values(self.at_hand[key]))
-            (changed if key in self.stored else new).append(row)
+        at_hand, stored, values = self.at_hand, self.stored, self.rows.values
+        # Versions count transactions of a worker, of which there was none yet.
+        new = [(key, 1, *values(at_hand[key])) for key in self.changed if key not in stored]
+        changed = [(key, 1, *values(at_hand[key])) for key in self.changed if key in stored] if stored else []
         return new, changed
 
     def keep(self, most: int) -> None:
         """All is written: forget the states that came first, until as many remain as may."""
+        if not most:
+            for known in (self.at_hand, self.changed, self.stored):
+                known.clear()
+            return
         self.stored.update(self.changed)
         self.changed.clear()
         for key in list(islice(self.at_hand, max(0, len(self.at_hand) - most))):

@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 import psycopg
 import pytest
+from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from services.cli import app
@@ -108,6 +109,34 @@ def test_records_that_were_sent_twice_are_folded_once(ledger: RunningLedger) -> 
     for one in records[::3]:
         sender.record(one.place[0], one.key, one.value, list(one.headers.items()), partition=one.place[1])
     sender.flush()
+    report = rebuilt(ledger)
+    assert report.repeats == len(records[::3])
+    assert report.differences.total == 0, report.differences
+
+
+@pytest.mark.parametrize("ledger", ["sqlite"], indirect=True)
+def test_what_somebody_wrote_compressed_and_in_transactions_is_read_as_the_client_reads_it(
+    ledger: RunningLedger,
+) -> None:
+    with ledger.worker():
+        publish(ledger)
+        ledger.must_be_right()
+    topic = ledger.topic("events")
+    records = Topics(ledger.bootstrap_servers).read([topic])[topic]
+    sender = Producer(
+        {
+            "bootstrap.servers": ledger.bootstrap_servers,
+            "transactional.id": ledger.name,
+            "compression.type": "gzip",
+        }
+    )
+    sender.init_transactions()
+    for end in (sender.commit_transaction, sender.abort_transaction):
+        sender.begin_transaction()
+        for one in records[::3]:
+            sender.produce(topic, key=one.key, value=one.value, headers=one.headers, partition=one.place[1])
+        sender.flush(30)
+        end()
     report = rebuilt(ledger)
     assert report.repeats == len(records[::3])
     assert report.differences.total == 0, report.differences
