@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from services.gateway.parties import Party
 from services.gateway.problems import Problem, unavailable
@@ -84,20 +83,23 @@ class Limits:
             )
         parts: list[bytes] = []
         size = 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size > limit:
+        more = True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise Problem(
+                    400,
+                    "incomplete",
+                    ("请求不完整", "The request is not complete"),
+                    ("连接在请求送达之前已断开。", "The connection ended before the request had arrived."),
+                )
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size > limit:
+                if more:
                     await _drain(request)
-                    raise _too_large(limit)
-                parts.append(part)
-        except ClientDisconnect:
-            raise Problem(
-                400,
-                "incomplete",
-                ("请求不完整", "The request is not complete"),
-                ("连接在请求送达之前已断开。", "The connection ended before the request had arrived."),
-            ) from None
+                raise _too_large(limit)
+            parts.append(part)
         return b"".join(parts)
 
 

@@ -20,9 +20,44 @@ _MALFORMED: Final = Problem(
     ("请求行或请求头有误，请更正。", "The request line or a header is malformed; correct it."),
 )
 
+_PIECE_BYTES: Final = 64 * 1024
+
 
 class _Refused(Exception):
     """Raised within the parser's callbacks, out of which it only comes as a parser error."""
+
+
+class _Joined:
+    """A transport that sends in one piece what is written in one turn of the loop: head and body of an answer."""
+
+    __slots__ = ("_loop", "_pieces", "_size", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _PIECE_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            self._transport.write(b"".join(self._pieces))
+            self._pieces.clear()
+            self._size = 0
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -40,7 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_Joined(transport, self.loop))  # type: ignore[arg-type]
         self._expect_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
