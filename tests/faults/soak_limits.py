@@ -33,7 +33,7 @@ def watched(seen: Seen, loaded: float, events: int, ended: Sequence[str], failur
     )  # fmt: skip
     yield Verdict(
         "positions", "数据库中的位置只增不减", "positions in the databases only grow",
-        f"{len(seen.looks):,} 次查看 looks", seen.fell[:10],
+        f"{len(seen.looks):,} 次查看 looks（无应答 unanswered {seen.unanswered.total():,}）", seen.fell[:10],
     )  # fmt: skip
     yield _bounded(
         seen, loaded, "memory", "各工作进程内存有界（末三分之一 ≤ 首三分之一 × 1.15）",

@@ -61,6 +61,7 @@ def write_report(report: Report, folder: Path) -> None:
         "on_postgres": list(report.on_postgres),
         "invariants": [{**asdict(one), "kept": one.kept} for one in report.verdicts],
         "faults": [asdict(one) for one in report.strikes],
+        "unanswered": dict(report.seen.unanswered),
         "looks": [asdict(one) for one in report.seen.looks],
     }  # fmt: skip
     text = json.dumps(figures, ensure_ascii=False, indent=1)

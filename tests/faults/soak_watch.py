@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from topics.definition import load_catalogue
 
 LOOK_SECONDS = 2.0
 SAMPLE_SECONDS = 10.0
-ANSWER_SECONDS = 4.0
+ANSWER_SECONDS = 10.0
+LAST_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Seen:
     looks: list[Look] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     fell: list[str] = field(default_factory=list)
-    unanswered: int = 0
+    unanswered: Counter[str] = field(default_factory=Counter)
 
     @property
     def events(self) -> int:
@@ -70,7 +72,8 @@ class Watch:
         self._told = told
         self._workers: list[Process] = list(system.workers)
         self._databases = system.open_databases()
-        self._admin = AdminClient({"bootstrap.servers": system.bootstrap_servers, "log_level": 0})
+        self._bootstrap_servers = system.bootstrap_servers
+        self._admin = self._connect()
         catalogue = load_catalogue()
         self._places = [
             TopicPartition(name, partition)
@@ -95,9 +98,14 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, with the look that is under way."""
+        """End, with a last look."""
         self._ending.set()
         self._thread.join(60)
+        for _ in range(LAST_LOOKS):
+            with suppress(Exception):
+                self._look()
+                break
+            self._admin = self._connect()
         self._databases.close()
 
     def _run(self) -> None:
@@ -108,12 +116,16 @@ class Watch:
                 self._sample()
             try:
                 self._look()
-            except Exception:
+            except Exception as error:
                 # Broker or database do not answer: that is what the faults are for. Nobody sees into it meanwhile.
-                self.seen.unanswered += 1
+                self.seen.unanswered[repr(error)[:120]] += 1
+                self._admin = self._connect()
                 self._told(None)
             else:
                 self._told(self.seen.lag)
+
+    def _connect(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._bootstrap_servers, "log_level": 0})
 
     def _look(self) -> None:
         ends = self._ends()
