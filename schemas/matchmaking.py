@@ -112,6 +112,13 @@ _NEXT: Final = Field(
     description="When the next round is due, or, after the last one, when the wish is closed",
     examples=["2020-05-13T10:00:00+08:00"],
 )
+_SUBMITTED_FROM: Final = Field(
+    default=None,
+    max_length=200,
+    description="CloudEvents source of the system that submitted the wish, which is told; absent in events from before "
+    "2026-11-23",
+    examples=["//commerce/15"],
+)
 _AT: Final = Field(description="Time of the event that led to it, with offset", examples=["2020-05-06T10:00:00+08:00"])
 
 
@@ -189,6 +196,7 @@ class WishOpened(Payload):
     provinces: tuple[ProvinceCode, ...] = _PROVINCES
     jobs: int | None = _JOBS
     investment_10k_cny: int | None = _INVESTMENT
+    submitted_from: str | None = _SUBMITTED_FROM
     opened_at: AwareDatetime = _AT
 
 
@@ -249,6 +257,7 @@ class WishMatched(Payload):
         description="New zones, by points; of equal ones the code decides", min_length=1, examples=[[_MATCH_EXAMPLE]]
     )
     next_round_at: AwareDatetime = _NEXT
+    submitted_from: str | None = _SUBMITTED_FROM
     matched_at: AwareDatetime = _AT
 
 
@@ -285,6 +294,7 @@ class WishUnmatched(Payload):
         ],
     )
     next_round_at: AwareDatetime = _NEXT
+    submitted_from: str | None = _SUBMITTED_FROM
     unmatched_at: AwareDatetime = _AT
 
 
@@ -308,6 +318,7 @@ class MatchTakenUp(Payload):
     zone: ZoneCode = _ZONE
     enterprise: ShortText = _ENTERPRISE
     text: LongText | None = _TEXT
+    submitted_from: str | None = _SUBMITTED_FROM
     taken_up_at: AwareDatetime = _AT
 
 
@@ -320,6 +331,7 @@ class MatchTurnedDown(Payload):
     zone: ZoneCode = _ZONE
     code: TurnDownCause = Field(description="Coded reason", examples=["no_land_or_premises"])
     text: LongText | None = _TEXT
+    submitted_from: str | None = _SUBMITTED_FROM
     turned_down_at: AwareDatetime = _AT
 
 
@@ -332,4 +344,5 @@ class WishClosed(Payload):
     code: ReasonCode = Field(
         description="Coded reason: that of the withdrawal, or rounds_over", examples=["settled_elsewhere"]
     )
+    submitted_from: str | None = _SUBMITTED_FROM
     closed_at: AwareDatetime = _AT

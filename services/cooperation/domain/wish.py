@@ -37,7 +37,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One enterprise that wants to move. `zones`: those named to it so far, with what they answered, if anything."""
+    """One enterprise that wants to move. `zones`: those named to it so far, with what they answered, if anything.
+
+    `submitted_from` is the system to be told; None where a release recorded the wish that did not keep it.
+    """
 
     status: Status
     side: Side
@@ -46,6 +49,7 @@ class Wish:
     round: int = 0
     next_round_at: datetime | None = None
     zones: Mapping[str, ZoneAnswer | None] | None = None
+    submitted_from: str | None = None
 
     @property
     def named(self) -> Mapping[str, ZoneAnswer | None]:
@@ -70,7 +74,7 @@ def evolve(wish: Wish | None, payload: Payload) -> Wish:
 
 def _opened(opened: WishOpened) -> Wish:
     wanted = Wanted(opened.industry, opened.needs, opened.key_area, opened.provinces, opened.investment_10k_cny)
-    return Wish(Status.OPEN, opened.side, opened.enterprise, wanted)
+    return Wish(Status.OPEN, opened.side, opened.enterprise, wanted, submitted_from=opened.submitted_from)
 
 
 def _matched(wish: Wish, matched: WishMatched) -> Wish:

@@ -81,6 +81,7 @@ def open_wish(wish: None, event: Event[WishSubmitted], outlook: MatchOutlook) ->
         provinces=told.provinces,
         jobs=told.jobs,
         investment_10k_cny=told.investment_10k_cny,
+        submitted_from=event.source,
         opened_at=event.time,
     )
     yield opened
@@ -90,7 +91,7 @@ def open_wish(wish: None, event: Event[WishSubmitted], outlook: MatchOutlook) ->
 def close_wish(wish: Wish, event: Event[WishWithdrawn], outlook: MatchOutlook) -> Iterator[Payload]:
     """The side that submitted a wish takes it back."""
     _check_subject(event, event.data.wish_id)
-    yield WishClosed(wish_id=event.subject, code=event.data.code.value, closed_at=event.time)
+    yield _closed(wish, event, event.data.code.value)
 
 
 def take_answer(wish: Wish, event: Event[MatchAnswered], outlook: MatchOutlook) -> Iterator[Payload]:
@@ -105,18 +106,28 @@ def take_answer(wish: Wish, event: Event[MatchAnswered], outlook: MatchOutlook) 
         yield refuse(event, Code.ZONE_ANSWERED, told.zone)
     elif told.answer is ZoneAnswer.TURNED_DOWN and told.code is not None:
         yield MatchTurnedDown(
-            wish_id=event.subject, zone=told.zone, code=told.code, text=told.text, turned_down_at=event.time
+            wish_id=event.subject,
+            zone=told.zone,
+            code=told.code,
+            text=told.text,
+            submitted_from=wish.submitted_from,
+            turned_down_at=event.time,
         )
     else:
         yield MatchTakenUp(
-            wish_id=event.subject, zone=told.zone, enterprise=wish.enterprise, text=told.text, taken_up_at=event.time
+            wish_id=event.subject,
+            zone=told.zone,
+            enterprise=wish.enterprise,
+            text=told.text,
+            submitted_from=wish.submitted_from,
+            taken_up_at=event.time,
         )
 
 
 def hold_round(wish: Wish, event: Event[Deadline], outlook: MatchOutlook) -> Iterator[Payload]:
     """The next round tells only what is new; after the last one the wish is closed."""
     if wish.round >= ROUNDS:
-        yield WishClosed(wish_id=event.subject, code="rounds_over", closed_at=event.time)
+        yield _closed(wish, event, "rounds_over")
     else:
         yield _round(wish, event.subject, event.time, outlook)
 
@@ -136,11 +147,23 @@ def _round(wish: Wish, wish_id: str, at: datetime, outlook: MatchOutlook) -> Pay
             industry=wish.wanted.industry,
             matches=new,
             next_round_at=next_round_at,
+            submitted_from=wish.submitted_from,
             matched_at=at,
         )
     if number == 1:
-        return WishUnmatched(wish_id=wish_id, round=number, why=why, next_round_at=next_round_at, unmatched_at=at)
+        return WishUnmatched(
+            wish_id=wish_id,
+            round=number,
+            why=why,
+            next_round_at=next_round_at,
+            submitted_from=wish.submitted_from,
+            unmatched_at=at,
+        )
     return WishRoundHeld(wish_id=wish_id, round=number, next_round_at=next_round_at, held_at=at)
+
+
+def _closed(wish: Wish, event: Event[WishWithdrawn] | Event[Deadline], code: str) -> WishClosed:
+    return WishClosed(wish_id=event.subject, code=code, submitted_from=wish.submitted_from, closed_at=event.time)
 
 
 def _check_subject(event: Event[WishSubmitted] | Event[WishWithdrawn] | Event[MatchAnswered], wish_id: str) -> None:

@@ -10,7 +10,7 @@ from schemas.bulletin import BulletinMatched
 from schemas.cooperation import CooperationRefused
 from schemas.envelope import Event, Payload
 from schemas.liaison import NoticeFact
-from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.matchmaking import MatchTakenUp, MatchTurnedDown, WishClosed, WishMatched, WishUnmatched
 from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.reference import Directory
 from schemas.risk import RiskFact
@@ -49,7 +49,7 @@ _KINDS: Final[Mapping[type[Payload], tuple[str, str]]] = {
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), ("方案编号", "Plan")),
     **dict.fromkeys(said_of_advice.FACTS, ("咨询编号", "Question")),
     **dict.fromkeys((WorkPlanOpened, WorkPlanActionLate), ("工作方案编号", "Work plan")),
-    **dict.fromkeys((WishMatched, MatchTakenUp), ("意向编号", "Wish")),
+    **dict.fromkeys((WishMatched, WishUnmatched, MatchTakenUp, MatchTurnedDown, WishClosed), ("意向编号", "Wish")),
     BulletinMatched: ("企业", "Enterprise"),
     CooperationRefused: ("编号", "Id"),
 }

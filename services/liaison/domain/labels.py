@@ -245,6 +245,7 @@ TITLES: Final[Mapping[str, Pair]] = {
     "advice_answered": Pair("咨询已答复", "Your question was answered"),
     "match_found": Pair("转移企业匹配", "An enterprise fits your zone"),
     "match_taken_up": Pair("转移企业已有承接", "Enterprise taken up by a zone"),
+    "wish_outcome": Pair("转移意向的结果", "What came of your wish"),
     "bulletin_matched": Pair("政策公告适用", "A policy bulletin fits"),
     "no_liaison_person": Pair("缺少对口联系人", "No liaison person named"),
     "partner_not_reached": Pair("合作机构未能通知到", "Partner not reached"),

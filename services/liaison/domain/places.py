@@ -26,7 +26,7 @@ from schemas.deliberation import (
 )
 from schemas.envelope import Event, Payload
 from schemas.loan import LoanRefused
-from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.matchmaking import MatchTakenUp, MatchTurnedDown, WishClosed, WishMatched, WishUnmatched
 from schemas.partner import (
     CooperationInvitationEnded,
     CooperationInvitationPaused,
@@ -154,6 +154,22 @@ def _of_matched_zones(event: Event[WishMatched], state: File | None, directory: 
     return None, Place(parties=tuple(f"//commerce/{match.zone}" for match in event.data.matches))
 
 
+def _of_zone_and_submitter(event: Event[MatchTakenUp], state: File | None, directory: Directory) -> Found:
+    place = place_of_zone(event.data.zone, event.time, directory)
+    return None, replace(place, parties=_submitter(event.data))
+
+
+def _of_submitter(
+    event: Event[WishUnmatched | MatchTurnedDown | WishClosed], state: File | None, directory: Directory
+) -> Found:
+    """What comes of a wish is told to whoever submitted it; events of former releases do not say who that was."""
+    return None, Place(parties=_submitter(event.data))
+
+
+def _submitter(payload: MatchTakenUp | WishUnmatched | MatchTurnedDown | WishClosed) -> tuple[str, ...]:
+    return (payload.submitted_from,) if payload.submitted_from is not None else ()
+
+
 def _of_publisher(event: Event[LoanRefused], state: File | None, directory: Directory) -> Found:
     case = case_of(event, state)
     return case, place_of_case(case, event.data.refused_source)
@@ -221,7 +237,9 @@ _WHERE: Final[Mapping[type[Payload], Where]] = {
     **dict.fromkeys((CooperationPartnerInvited, CooperationInvitationEnded), _of_partner),
     **dict.fromkeys((CooperationInvitationPaused, CooperationInvitationResumed), _of_partner),
     **dict.fromkeys((PlanPartRecorded, PlanPartReplaced, PlanSignedOff, PlanLateMarked), _of_zone),
-    **dict.fromkeys((MatchTakenUp, BulletinMatched), _of_zone),
+    BulletinMatched: _of_zone,
+    MatchTakenUp: _of_zone_and_submitter,
+    **dict.fromkeys((WishUnmatched, MatchTurnedDown, WishClosed), _of_submitter),
     **dict.fromkeys((AdviceRouted, AdviceFurtherRouted, AdviceReminded, AdviceEscalated), _of_answerer),
     AdviceAnswered: _of_zone,
     WorkPlanOpened: _of_owners,

@@ -34,7 +34,7 @@ from schemas.loan import (
     LoanSettled,
     LoanWrittenOff,
 )
-from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.matchmaking import MatchTakenUp, MatchTurnedDown, WishClosed, WishMatched, WishUnmatched
 from schemas.partner import (
     CooperationInvitationEnded,
     CooperationInvitationPaused,
@@ -146,7 +146,10 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(AdviceEscalated, "advice_escalated", (Unit.PARTY, Unit.BANK_HQ)),
     Rule(AdviceAnswered, "advice_answered", (Unit.ZONE,)),
     Rule(WishMatched, "match_found", (Unit.PARTY,)),
-    Rule(MatchTakenUp, "match_taken_up", _SCREENERS),
+    Rule(WishUnmatched, "wish_outcome", (Unit.PARTY,)),
+    Rule(MatchTakenUp, "match_taken_up", (*_SCREENERS, Unit.PARTY)),
+    Rule(MatchTurnedDown, "wish_outcome", (Unit.PARTY,)),
+    Rule(WishClosed, "wish_outcome", (Unit.PARTY,)),
     Rule(BulletinMatched, "bulletin_matched", (Unit.ZONE,)),
     Rule(LoanApproved, "loan_approved", (Unit.ZONE,)),
     Rule(LoanDeclined, "loan_declined", (Unit.ZONE,)),

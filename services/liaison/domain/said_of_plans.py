@@ -8,12 +8,12 @@ from typing import Final
 
 from schemas.bulletin import BulletinMatched
 from schemas.cooperation import CooperationRefused
-from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.matchmaking import MatchTakenUp, MatchTurnedDown, WishClosed, WishMatched, WishUnmatched
 from schemas.plan import PlanItem, PlanLateMarked, PlanPartFact, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.values import FinancingNeed, Industry, KeyArea, Ownership, SizeClass
 from schemas.work_plan import WorkPlanActionLate, WorkPlanOpened
 from services.liaison.domain.context import Pair
-from services.liaison.domain.labels import label, label_of, listed, written_day
+from services.liaison.domain.labels import label, label_of, listed, written_day, written_moment
 from services.liaison.domain.lines import SHOWN, Facts, FactsOf, ValuesOf, refused, same
 
 _ACTIONS_SHOWN: Final = 20
@@ -97,6 +97,27 @@ def _taken_up(payload: MatchTakenUp) -> Facts:
         yield "说明", "Explanation", same(payload.text)
 
 
+def _turned_down(payload: MatchTurnedDown) -> Facts:
+    yield "结果", "Outcome", Pair("合作区谢绝，继续匹配其他合作区", "Turned down by a zone; others are looked for")
+    yield "合作区", "Zone", same(payload.zone)
+    yield "理由代码", "Coded reason", same(payload.code)
+    if payload.text is not None:
+        yield "合作区说明", "The zone's words", same(payload.text)
+
+
+def _unmatched(payload: WishUnmatched) -> Facts:
+    yield "结果", "Outcome", Pair("首轮未匹配到合作区", "No zone fits in the first round")
+    for one in payload.why[:SHOWN]:
+        zones = ", ".join(one.zones)
+        yield "原因", "Reason", Pair(f"{one.zh}：{zones}", f"{one.en}: {zones}")
+    yield "下一轮", "Next round", written_moment(payload.next_round_at)
+
+
+def _wish_closed(payload: WishClosed) -> Facts:
+    yield "结果", "Outcome", Pair("意向已结束", "The wish is closed")
+    yield "理由代码", "Coded reason", same(payload.code)
+
+
 def _bulletin(payload: BulletinMatched) -> Facts:
     yield "公告编号", "Bulletin", same(payload.bulletin_id)
     yield "案件编号", "Case", same(payload.referral_id)
@@ -116,7 +137,10 @@ FACTS: Final[FactsOf] = {
     WorkPlanOpened: _opened,
     WorkPlanActionLate: _action_late,
     WishMatched: _matched,
+    WishUnmatched: _unmatched,
     MatchTakenUp: _taken_up,
+    MatchTurnedDown: _turned_down,
+    WishClosed: _wish_closed,
     BulletinMatched: _bulletin,
     CooperationRefused: refused,
 }

@@ -10,7 +10,18 @@ import pytest
 
 from schemas.directory import ZoneEntered
 from schemas.envelope import Event, Payload
-from schemas.matchmaking import ROUNDS, MatchAnswered, WishMatched, WishSubmitted, WishUnmatched, WishWithdrawn
+from schemas.matchmaking import (
+    ROUNDS,
+    MatchAnswered,
+    MatchTakenUp,
+    MatchTurnedDown,
+    WishClosed,
+    WishMatched,
+    WishOpened,
+    WishSubmitted,
+    WishUnmatched,
+    WishWithdrawn,
+)
 from schemas.reference import CHINA_TIME
 from schemas.zone_profile import ZoneProfileEntered
 from services.cooperation.domain.wish import ROUND, Status, Wish
@@ -124,6 +135,16 @@ class Desk:
 def matches(outputs: list[Payload]) -> WishMatched:
     (found,) = [one for one in outputs if isinstance(one, WishMatched)]
     return found
+
+
+def test_all_that_comes_of_a_wish_says_who_submitted_it() -> None:
+    submitter = "//commerce/33"
+    wishes = Desk(), Desk(), Desk(ZONES)
+    said = [*wishes[0].tell(submitted(), answered("manzhouli")), *wishes[1].tell(submitted())]
+    said += [*wishes[1].tell(answered("manzhouli", "turned_down"), withdrawn()), *wishes[2].tell(submitted())]
+    kinds = {type(one) for one in said}
+    assert kinds == {WishOpened, WishMatched, WishUnmatched, MatchTakenUp, MatchTurnedDown, WishClosed}
+    assert {getattr(one, "submitted_from", None) for one in said} == {submitter}
 
 
 def test_zones_are_told_best_first_with_the_reasons() -> None:

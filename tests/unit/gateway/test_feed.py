@@ -306,6 +306,8 @@ COMMERCE_UNITS = {"//commerce/heihe", "//commerce/23"}
         ("matchmaking.taken_up.v1", {}, ZONE_UNITS),
         ("matchmaking.turned_down.v1", {}, COMMERCE_UNITS),
         ("matchmaking.wish_opened.v1", None, set()),
+        ("matchmaking.wish_closed.v1", None, set()),
+        ("matchmaking.turned_down.v1", {"submitted_from": "//bank/exim-dl"}, {*COMMERCE_UNITS, "//bank/exim-dl"}),
         ("bulletin.matched.v1", {"side": "commerce"}, COMMERCE_UNITS),
         ("bulletin.matched.v1", {"side": "bank"}, ZONE_UNITS),
     ],

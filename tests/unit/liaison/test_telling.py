@@ -24,7 +24,7 @@ from schemas.directory import AbsenceEntered, PersonRole
 from schemas.envelope import Payload
 from schemas.liaison import FailureCode, NoticeAcknowledged, NoticeFileOpened, NoticeQueued
 from schemas.loan import LoanOverdue, LoanRefused, LoanWrittenOff
-from schemas.matchmaking import MatchTakenUp, WishMatched
+from schemas.matchmaking import MatchTakenUp, MatchTurnedDown, WishClosed, WishMatched, WishUnmatched
 from schemas.plan import PlanLateMarked, PlanPartRecorded, PlanPartReplaced, PlanSignedOff
 from schemas.referral import DuplicateFound, ReferralRefused, ReferralRejected, ReferralWithdrawn
 from schemas.referral_course import ConsentAwaited, ReferralClosed
@@ -209,6 +209,11 @@ def test_a_refusal_of_a_former_release_which_names_no_sender_is_told_to_nobody()
         (payload(AdviceAnswered), ["zone-person"]),
         (payload(WishMatched), ["zone-person"]),
         (payload(MatchTakenUp), ["branch-person", "department-person"]),
+        (payload(MatchTakenUp, submitted_from="//bank/exim"), ["branch-person", "department-person", "hq-bank"]),
+        (payload(MatchTurnedDown, submitted_from="//commerce/15"), ["department-person"]),
+        (payload(WishUnmatched, submitted_from="//commerce/15"), ["department-person"]),
+        (payload(WishClosed, submitted_from="//commerce/15"), ["department-person"]),
+        (payload(WishClosed, submitted_from=None), []),
         (payload(BulletinMatched), ["zone-person"]),
         (payload(WorkPlanActionLate, owner="zone-person", owner_side="commerce"), ["zone-person"]),
         (payload(WorkPlanActionLate, owner="somebody-else", owner_side="bank"), ["branch-person"]),
