@@ -225,15 +225,15 @@ def _answers(admin: AdminClient) -> bool:
 @_mischief("消息代理停顿", "the broker stands still", (2, 7), needs="container")
 @contextmanager
 def broker_paused(scene: Scene) -> Iterator[str]:
-    """All its processes frozen: connections stay open, and nobody answers."""
+    """SIGSTOP: connections stay open, and nobody answers. Not every machine can freeze a whole container."""
     assert scene.container is not None
     with scene.held("broker"):
         container = scene.container.get_wrapped_container()
-        container.pause()
+        container.kill(signal="SIGSTOP")
         try:
             yield "broker"
         finally:
-            container.unpause()
+            container.kill(signal="SIGCONT")
 
 
 @_mischief("到消息代理的线路中断", "the line to the broker goes dead", (2, 6), needs="network")
