@@ -18,12 +18,13 @@ MORE_FILES = 40
 
 def watched(seen: Seen, loaded: float, events: int, ended: Sequence[str], failures: Sequence[str]) -> Iterator[Verdict]:
     """Verdicts on what was seen; `loaded`: seconds after which nothing more was published."""
+    took = max(loaded, seen.looks[-1].at if seen.looks else 0.0)
     short = [f"{seen.events:,} of {events:,}"] if seen.events < events else []
     yield Verdict(
         "volume",
         "全部主题上的事件总数",
         "events on all topics",
-        f"{seen.events:,}（{seen.events / loaded:,.0f}/s）",
+        f"{seen.events:,}（{seen.events / took:,.0f}/s）",
         short,
     )
     yield Verdict(
