@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import Producer
 from kafka.admin import KafkaAdminClient
 
+from services.embedded.broker import free_ports
 from services.embedded.processes import Process, Workers, worker, worker_environment
 from services.embedded.smtp import SmtpProcess
 from services.registry import SERVICES
@@ -136,7 +137,8 @@ class System:
         self.on_postgres = frozenset(on_postgres if database_url else ())
         self.databases = self.open_databases()
         self.publisher = Publisher(bootstrap_servers)
-        self.smtp = SmtpProcess(self.mails)
+        # A port of its own choice might be taken by somebody's outgoing connection while the server is down.
+        self.smtp = SmtpProcess(self.mails, port=free_ports(1)[0])
         self._settings = {"log_level": "WARNING", **settings}
         self._number = workers
         self._commands = commands or {}
