@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 SUITABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults lock
+.PHONY: help demo test lint bench faults soak lock
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,12 +26,14 @@ lint: $(READY) ## ruff, mypy and the import contracts
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-bench: $(READY) ## measure; prints figures
-	@$(PYTHON) -m tests.benchmarks.run $(ARGS)
-	@if [ -z "$(ARGS)" ]; then $(PYTHON) -m tests.benchmarks.gateway; $(PYTHON) -m tests.benchmarks.policy_simulate; $(PYTHON) -m tests.benchmarks.screening; fi
+bench: $(READY) ## measure everything and end with one table; ARGS="--peers all" races the durable hop against other systems
+	@if [ -n "$(findstring --peers,$(ARGS))" ]; then $(PYTHON) -m tests.benchmarks.run $(ARGS); else $(PYTHON) -m tests.benchmarks.all $(ARGS); fi
 
 faults: $(READY) ## the fault tests alone, all of them and at full size: kills, pauses, outages, broken kits
 	@KOUAN_TEST_THOROUGH=1 KOUAN_TEST_REFERRALS=$${KOUAN_TEST_REFERRALS:-5000} $(PYTHON) -m pytest tests/faults $(ARGS)
+
+soak: $(READY) ## all services for half an hour under random faults, then judged; writes tests/faults/soak-report.md
+	@$(PYTHON) -m tests.faults.soak $(ARGS)
 
 lock: $(READY) ## write the lock file anew from pyproject.toml
 	@$(PYTHON) -m pip install --quiet uv
