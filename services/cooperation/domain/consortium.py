@@ -32,6 +32,7 @@ from schemas.partner import (
     CooperationPartnerJoined,
     CooperationPartnerSilent,
 )
+from schemas.reference import china_date
 from schemas.sharing import ShareOf
 from schemas.terms import CooperationLoanNoted, CooperationTermsDiffer, CooperationTermsKept
 from schemas.values import (
@@ -46,7 +47,7 @@ from schemas.values import (
     SizeClass,
     SubjectKind,
 )
-from services.cooperation.domain.days import whole_second
+from services.cooperation.domain.days import end_of
 from services.cooperation.domain.shares import ZERO
 from services.kit.door import Deadline
 
@@ -191,13 +192,13 @@ class Consortium:
 def deadlines(state: Consortium | None) -> Iterator[Deadline]:
     """The first of the open invitations to run out; while the consortium is short, the next search; none on hold.
 
-    A loan is compared by a deadline, due when it was signed or paid out: by then all topics have been read so far, and
-    what partners said before is known, whichever topic was read first.
+    A loan is compared at the end of the day after it was signed or paid out: by then what partners said before is
+    known, whichever topic was read first, and the bank had a day to correct its report.
     """
     if state is None:
         return
     if state.loan is not None and not state.loan.compared and state.status in UNDER_WAY:
-        yield Deadline(TERMS, whole_second(state.loan.at))
+        yield Deadline(TERMS, end_of(china_date(state.loan.at) + timedelta(days=1)))
     if state.held:
         return
     if state.status is Status.SHORT and state.searched_at is not None and state.searches < SEARCHES:

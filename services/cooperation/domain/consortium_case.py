@@ -130,7 +130,7 @@ def note_disbursement(
     state: Consortium | None, event: Event[LoanDisbursed], outlook: PartnerOutlook
 ) -> Iterator[Output]:
     """Money has flowed: the plan is told, and the first time the loan is looked at again."""
-    if state is not None and state.status in UNDER_WAY:
+    if state is not None and state.status is not Status.NOTED:
         yield from note_loan(event)
     yield from _tell_plan(state, event.subject, "financed")
 

@@ -160,12 +160,22 @@ TABLE: Final = Transitions(
             silent=True,
         ),
         *(Transition(hold, (Status.CLOSED,), OURS, {}, silent=True) for hold in (ScreeningHeld, ScreeningReleased)),
-        Transition(LoanContracted, (Status.NOTED, *UNDER_WAY), OURS, {CooperationLoanNoted: None}, early=True),
-        Transition(LoanContracted, (Status.CLOSED,), OURS, {}, silent=True),
+        # Noted of a case that is over as well: intake's word of its end may be read before the bank's of the loan.
         Transition(
-            LoanDisbursed, UNDER_WAY, OURS, {CooperationLoanNoted: None, PlanProjectStageTold: None}, silent=True
+            LoanContracted,
+            (Status.NOTED, *UNDER_WAY, Status.CLOSED),
+            OURS,
+            {CooperationLoanNoted: None},
+            early=True,
         ),
-        Transition(LoanDisbursed, (None, Status.NOTED, Status.CLOSED), OURS, {PlanProjectStageTold: None}, silent=True),
+        Transition(
+            LoanDisbursed,
+            (*UNDER_WAY, Status.CLOSED),
+            OURS,
+            {CooperationLoanNoted: None, PlanProjectStageTold: None},
+            silent=True,
+        ),
+        Transition(LoanDisbursed, (None, Status.NOTED), OURS, {PlanProjectStageTold: None}, silent=True),
         *(
             row
             for ending in _ENDINGS

@@ -15,6 +15,7 @@ from tests.unit.cooperation.partners import (
     Desk,
     after,
     amended,
+    closed,
     given,
     kinds,
     large,
@@ -84,7 +85,7 @@ def test_a_loan_that_is_signed_while_parts_are_missing_says_so_and_what_is_missi
     short = given(registered(large()), shortlisted())
     assert codes(desk, signed("syndicated_loan", HALF, at=after(9.5))) == []
     short.tell(signed("syndicated_loan", HALF, at=after(9.5)))
-    (told,) = short.pass_time(after(9.5))
+    (told,) = short.pass_time(after(11.5))
     assert isinstance(told, CooperationTermsDiffer)
     assert [one.code for one in told.differences] == ["parts_missing"]
     assert "40000000.00" in told.differences[0].en
@@ -110,7 +111,7 @@ def test_the_comparison_is_the_same_whether_the_contract_or_the_last_answer_befo
     desks = []
     for order in readings(answers, [signed("syndicated_loan", HALF, at=after(11))]):
         desk = given(registered(large()), shortlisted(at=SHORTLISTED), *(one for _, one in order))
-        desk.pass_time(after(11))
+        desk.pass_time(after(13))
         desks.append(desk)
     assert [result(desk) for desk in desks] == [result(desks[0])] * 3
     assert isinstance(desks[0].said[-1], CooperationTermsKept)
@@ -118,5 +119,15 @@ def test_the_comparison_is_the_same_whether_the_contract_or_the_last_answer_befo
 
 def test_a_case_that_is_over_compares_nothing() -> None:
     desk = shared(withdrawn(after(30)))
-    assert desk.tell(signed("syndicated_loan", HALF)) == []
+    assert kinds(desk.tell(signed("syndicated_loan", HALF))) == ["loan_noted"]
     assert desk.pass_time(after(60)) == []
+
+
+def test_a_loan_is_noted_alike_whether_it_or_the_end_of_its_case_is_read_first() -> None:
+    loan = [signed("syndicated_loan", HALF, at=after(11)), paid("syndicated_loan", HALF, HALF, HALF, at=after(11.5))]
+    desks = []
+    for order in readings(loan, [closed(after(12))]):
+        desk = shared(*(one for _, one in order))
+        desk.pass_time(after(60))
+        desks.append(desk)
+    assert [result(desk) for desk in desks] == [result(desks[0])] * 3
