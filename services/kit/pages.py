@@ -13,7 +13,6 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Mapping
 from contextlib import suppress
-from struct import Struct
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaClient, TopicPartition
@@ -24,18 +23,15 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 
 from services.kit.reading import StoredRecord
+from services.kit.record_batch import CRC_FROM, HEADER, MAGIC, NOT_COUNTED, bytes_at, headers_at, number_at
 
 T = TypeVar("T")
 
 PAGE_BYTES: Final = 2 * 1024 * 1024
 """A fetch brings no more, but for a single larger batch."""
 
-_HEADER: Final = Struct(">qiibIhiqqqhii")
-"""Of a batch, as in `record_batch.py`: base offset, length, leader epoch, magic, checksum, attributes, last offset
-counted from the base, first and last timestamp, producer's id, epoch and sequence, number of records."""
-
-_NOT_COUNTED, _CRC_FROM, _MAGIC = 12, 21, 2
 _FIRST_TIME: Final = 7
+"""Which field of a batch's header is the time of its first record."""
 
 _WAIT_MS: Final = 500
 _RETRY_AFTER_S: Final = 0.2
@@ -62,18 +58,18 @@ class Beginnings(Generic[T]):
         return self._learn(data, at) if len(self.known) < _MOST_BEGINNINGS else b""
 
     def _learn(self, data: bytes, start: int) -> bytes:
-        number, at = _number(data, start)
+        number, at = number_at(data, start)
         before: dict[bytes | None, bytes | None] = {}
         for _ in range(number):
-            name, at = _bytes(data, at)
+            name, at = bytes_at(data, at)
             if name == b"ce_id":
                 break
-            before[name], at = _bytes(data, at)
+            before[name], at = bytes_at(data, at)
         else:
             return b""
         if before.get(b"ce_source") != self.source or b"ce_type" not in before:
             return b""
-        length, at = _number(data, at)
+        length, at = number_at(data, at)
         if length < 0:
             return b""
         beginning = data[start:at]
@@ -111,14 +107,14 @@ class Page:
         self._end = end
         self._batches: list[Batch] = []
         at, size, view = 0, len(data), memoryview(data)
-        while at + _HEADER.size <= size and self.next < end:
-            base, length, _, magic, crc, attributes, last, *_, count = _HEADER.unpack_from(data, at)
-            after = at + _NOT_COUNTED + length
+        while at + HEADER.size <= size and self.next < end:
+            base, length, _, magic, crc, attributes, last, *_, count = HEADER.unpack_from(data, at)
+            after = at + NOT_COUNTED + length
             if after > size:
                 break
-            if magic != _MAGIC or attributes & _UNUSUAL:
+            if magic != MAGIC or attributes & _UNUSUAL:
                 raise Unusual
-            if calc_crc32c(view[at + _CRC_FROM : after]) != crc:
+            if calc_crc32c(view[at + CRC_FROM : after]) != crc:
                 raise CorruptRecordException(f"{place.topic}[{place.partition}]@{base}: the checksum is wrong")
             self._batches.append(Batch(at, base, count, first <= base and base + last < end))
             self.next = min(base + last + 1, end)
@@ -133,7 +129,7 @@ class Page:
         add = found.append
         beginning, size, id_length, what = b"\0", 1, 0, None
         for start, _, count, whole in self._batches:
-            at = start + _HEADER.size
+            at = start + HEADER.size
             for _ in range(count):
                 place = at
                 length, at = data[at], at + 1
@@ -141,7 +137,7 @@ class Page:
                     # Hardly any number here has more than two bytes; those are read without a call.
                     length, at = length & 0x7F | data[at] << 7, at + 1
                     if data[at - 1] > 0x7F:
-                        length, at = _number(data, place)
+                        length, at = number_at(data, place)
                         length <<= 1
                 after = at + (length >> 1)
                 # Behind the attributes stand the times and places, counted from the batch's.
@@ -158,7 +154,7 @@ class Page:
                     key = data[at : at + (length >> 1)].decode()
                     at += length >> 1
                 else:
-                    text, at = _bytes(data, at)
+                    text, at = bytes_at(data, at)
                     key = (text or b"").decode()
                 length, more = data[at], data[at + 1]
                 if length > 0x7F >= more and not length & 1:
@@ -166,7 +162,7 @@ class Page:
                     at = begin + ((length & 0x7F | more << 7) >> 1)
                     value = data[begin:at]
                 else:
-                    text, at = _bytes(data, at)
+                    text, at = bytes_at(data, at)
                     value = text or b""
                 if not (whole and data.startswith(beginning, at)):
                     beginning = known.find(data, at) if whole else b""
@@ -196,13 +192,13 @@ class Page:
     def record_at(self, at: int) -> StoredRecord:
         """The whole record at a place."""
         batch = self._batches[bisect_right(self._batches, at, key=lambda one: one.at) - 1]
-        _, at = _number(self._data, at)
-        later, at = _number(self._data, at + 1)
-        delta, at = _number(self._data, at)
-        key, at = _bytes(self._data, at)
-        value, at = _bytes(self._data, at)
-        headers = _headers(self._data, at)
-        time_ms = _HEADER.unpack_from(self._data, batch.at)[_FIRST_TIME] + later
+        _, at = number_at(self._data, at)
+        later, at = number_at(self._data, at + 1)
+        delta, at = number_at(self._data, at)
+        key, at = bytes_at(self._data, at)
+        value, at = bytes_at(self._data, at)
+        headers = headers_at(self._data, at)
+        time_ms = HEADER.unpack_from(self._data, batch.at)[_FIRST_TIME] + later
         place = self.place
         return StoredRecord(place.topic, place.partition, batch.base + delta, time_ms, key, value, headers)
 
@@ -282,30 +278,3 @@ def _page(place: TopicPartition, data: bytes, aborted: Any, first: int, end: int
         wanted = [record for record in records if record.offset < end]
         # Where a partition ends with marks of transactions, the position gets there without a record.
         return Records(wanted, min(records.next_fetch_offset, end))
-
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A number as records have it (zigzag, seven bits a byte), and the place behind it."""
-    shift = number = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return (number >> 1) ^ -(number & 1), at
-        shift += 7
-
-
-def _bytes(data: bytes, at: int) -> tuple[bytes | None, int]:
-    length, at = _number(data, at)
-    return (None, at) if length < 0 else (data[at : at + length], at + length)
-
-
-def _headers(data: bytes, at: int) -> list[tuple[str, bytes]]:
-    number, at = _number(data, at)
-    found = []
-    for _ in range(number):
-        name, at = _bytes(data, at)
-        text, at = _bytes(data, at)
-        found.append(((name or b"").decode(), text or b""))
-    return found

@@ -15,17 +15,18 @@ from typing import Final
 
 from aiokafka.record.util import calc_crc32c
 
-_HEADER: Final = Struct(">qiibIhiqqqhii")
+HEADER: Final = Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC-32C, attributes, last offset delta, first and last timestamp,
 producer's id, epoch and base sequence, number of records."""
 
 _PRODUCER: Final = Struct(">qhi")
 _CRC: Final = Struct(">I")
 _COUNT: Final = Struct(">i")
-_NOT_COUNTED: Final = 12
+NOT_COUNTED: Final = 12
 """Bytes in front of what the length counts."""
-_CRC_AT, _CRC_FROM, _PRODUCER_AT, _COUNT_AT = 17, 21, 43, 57
-_MAGIC: Final = 2
+CRC_FROM: Final = 21
+_CRC_AT, _PRODUCER_AT, _COUNT_AT = 17, 43, 57
+MAGIC: Final = 2
 _NO_PRODUCER: Final = (-1, -1, -1)
 
 FULL = 512 * 1024
@@ -115,8 +116,8 @@ class RecordBatch:
     def build(self, time_ms: int) -> bytes:
         """The whole batch, less what the sending producer fills in; all records bear the same timestamp."""
         records = b"".join(self._pieces)
-        length = _HEADER.size - _NOT_COUNTED + len(records)
-        header = _HEADER.pack(0, length, -1, _MAGIC, 0, 0, self.count - 1, time_ms, time_ms, *_NO_PRODUCER, self.count)
+        length = HEADER.size - NOT_COUNTED + len(records)
+        header = HEADER.pack(0, length, -1, MAGIC, 0, 0, self.count - 1, time_ms, time_ms, *_NO_PRODUCER, self.count)
         return header + records
 
 
@@ -138,7 +139,7 @@ class Ready:
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         buffer = self._buffer = bytearray(self._batch)
         _PRODUCER.pack_into(buffer, _PRODUCER_AT, producer_id, producer_epoch, base_sequence)
-        _CRC.pack_into(buffer, _CRC_AT, calc_crc32c(memoryview(buffer)[_CRC_FROM:]))
+        _CRC.pack_into(buffer, _CRC_AT, calc_crc32c(memoryview(buffer)[CRC_FROM:]))
 
     def _build(self) -> bytearray:
         if self._buffer is None:
@@ -160,27 +161,22 @@ class Ready:
 
 def records_in(batch: bytes) -> Iterator[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]]:
     """Key, value and headers of the records of a built batch, in order."""
-    at = _HEADER.size
+    at = HEADER.size
     for _ in range(count_of(batch)):
-        length, at = _number(batch, at)
+        length, at = number_at(batch, at)
         end = at + length
-        _, at = _number(batch, at + 2)
-        key, at = _bytes(batch, at)
-        value, at = _bytes(batch, at)
-        number, at = _number(batch, at)
-        headers = []
-        for _ in range(number):
-            name, at = _bytes(batch, at)
-            text, at = _bytes(batch, at)
-            headers.append(((name or b"").decode(), text or b""))
-        yield key, value, headers
+        _, at = number_at(batch, at + 2)
+        key, at = bytes_at(batch, at)
+        value, at = bytes_at(batch, at)
+        yield key, value, headers_at(batch, at)
         at = end
 
 
-def _number(batch: bytes, at: int) -> tuple[int, int]:
+def number_at(data: bytes, at: int) -> tuple[int, int]:
+    """A number as records have it (zigzag, seven bits a byte), and the place behind it."""
     shift = number = 0
     while True:
-        byte = batch[at]
+        byte = data[at]
         at += 1
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
@@ -188,6 +184,18 @@ def _number(batch: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _bytes(batch: bytes, at: int) -> tuple[bytes | None, int]:
-    length, at = _number(batch, at)
-    return (None, at) if length < 0 else (batch[at : at + length], at + length)
+def bytes_at(data: bytes, at: int) -> tuple[bytes | None, int]:
+    """Bytes behind their length, None where that is negative, and the place behind them."""
+    length, at = number_at(data, at)
+    return (None, at) if length < 0 else (data[at : at + length], at + length)
+
+
+def headers_at(data: bytes, at: int) -> list[tuple[str, bytes]]:
+    """The headers of a record, which are the last of it."""
+    number, at = number_at(data, at)
+    found = []
+    for _ in range(number):
+        name, at = bytes_at(data, at)
+        text, at = bytes_at(data, at)
+        found.append(((name or b"").decode(), text or b""))
+    return found
