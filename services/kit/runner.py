@@ -90,7 +90,6 @@ class Runner:
         self._redecided = 0
         self._uncertain = 0
         self._next_park_check = 0.0
-        self._idle_since = 0.0
         self._batches = 0
         self.ready = False
         self.paused: str | None = None
