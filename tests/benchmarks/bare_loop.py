@@ -56,12 +56,17 @@ async def main(bootstrap_servers: str, source: str, target: str, count: int, war
                     ("ce_causationid", headers["ce_id"]),
                     ("traceparent", headers["traceparent"]),
                 ]
-                batch.append(
-                    key=record.key,
-                    value=out.__pydantic_serializer__.to_json(out),
-                    timestamp=None,
-                    headers=OUT + passed_on,
-                )
+                message = {
+                    "key": record.key,
+                    "value": out.__pydantic_serializer__.to_json(out),
+                    "timestamp": None,
+                    "headers": OUT + passed_on,
+                }
+                if batch.append(**message) is None:
+                    # It is full, and says so only in this way.
+                    sending.append(await producer.send_batch(batch, target, partition=place.partition))
+                    batch = producer.create_batch()
+                    batch.append(**message)
             sending.append(await producer.send_batch(batch, target, partition=place.partition))
             done += len(records)
     await asyncio.gather(*sending)
