@@ -13,6 +13,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
+from confluent_kafka import Producer
 from kafka.admin import KafkaAdminClient
 
 from services.embedded.processes import Process
@@ -20,6 +21,7 @@ from tests.support.brokers import create_topics
 from tests.support.ledger import PARTITIONS
 from tests.support.ledger.running import RunningLedger, running_ledger
 from tests.support.records import Publisher, Stored, Topics
+from topics.partitioning import partition_of
 
 pytestmark = pytest.mark.broker
 
@@ -100,6 +102,46 @@ def test_every_poison_becomes_one_dead_letter_with_its_bytes_place_and_reason_an
     ledger.must_be_right()
 
     assert accounts(ledger)["a1"] == (11, 2)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_what_is_compressed_or_sent_in_transactions_is_read_as_all_else_and_what_was_aborted_is_not(
+    ledger: RunningLedger, publisher: Publisher, compression: str
+) -> None:
+    entries = ledger.topic("entries")
+    open_account(ledger, publisher)
+    compressed = ledger.history.publisher(**{"compression.type": compression, "linger.ms": 50})
+    sender = Producer({"bootstrap.servers": ledger.bootstrap_servers, "transactional.id": ledger.name})
+    sender.init_transactions()
+    for number in range(30):
+        compressed.event(entries, ENTRY, "a1", {"amount": 1, "note": "again and again " * 20})
+        publisher.event(entries, ENTRY, "a1", {"amount": 1})
+        if number % 10 == 0:
+            compressed.flush()
+            publisher.flush()
+            for end, amount in ((sender.commit_transaction, 100), (sender.abort_transaction, 10_000)):
+                sender.begin_transaction()
+                headers = event_headers(f"{compression}-{number}-{amount}")
+                place = partition_of(b"a1", PARTITIONS)
+                sender.produce(entries, f'{{"amount": {amount}}}'.encode(), b"a1", place, headers=headers)
+                sender.flush(30)
+                end()
+    compressed.flush()
+    publisher.flush()
+    eventually(lambda: accounts(ledger)["a1"] == (360, 63), ledger)
+
+
+def event_headers(id: str) -> dict[str, bytes]:
+    """Headers of an entry in a1."""
+    return {
+        "ce_specversion": b"1.0",
+        "ce_id": id.encode(),
+        "ce_source": b"//bank/exim-nmg",
+        "ce_type": ENTRY.encode(),
+        "ce_time": datetime.now(UTC).isoformat().encode(),
+        "ce_subject": b"a1",
+        "content-type": b"application/json",
+    }
 
 
 def test_both_versions_of_an_event_flow_at_once_and_come_to_the_same(
