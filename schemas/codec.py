@@ -24,8 +24,10 @@ Headers = Sequence[tuple[str, bytes]]
 STRUCTURED = "application/cloudevents+json"
 JSON = b"application/json"
 _REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject")
-_ATTRIBUTE_LIMIT = 256
-_ATTRIBUTE_RULE = f"{{name}} must be 1 to {_ATTRIBUTE_LIMIT} printable characters without control characters"
+ATTRIBUTE_LIMIT = 256
+"""The longest id, source or subject, in characters."""
+
+_ATTRIBUTE_RULE = f"{{name}} must be 1 to {ATTRIBUTE_LIMIT} printable characters without control characters"
 
 
 class DecodeError(Exception):
@@ -69,7 +71,7 @@ def decode(
         DecodeError: the record is no event, or of a type that is not known.
         PayloadError: the body breaks the schema of its type.
     """
-    event = _usual(key, value, headers)
+    event = usual_envelope(key, value, headers)
     if event is None:
         event = _unusual(key, value, headers)
         if event is None:
@@ -78,8 +80,8 @@ def decode(
     return event
 
 
-def _usual(key: bytes | None, value: bytes | None, headers: Headers) -> Event[Any] | None:
-    """The envelope of a record in binary mode that is in every way as it should be; None for any other.
+def usual_envelope(key: bytes | None, value: bytes | None, headers: Headers) -> Event[Any] | None:
+    """The envelope of a record in binary mode that is in every way as it should be, without data; None for any other.
 
     Kept apart because nearly all records are of this kind, and telling faults apart takes longer than reading.
     """
@@ -87,24 +89,23 @@ def _usual(key: bytes | None, value: bytes | None, headers: Headers) -> Event[An
         named = dict(headers)
         subject = named["ce_subject"]
         id, source, kind = named["ce_id"].decode(), named["ce_source"].decode(), named["ce_type"].decode()
-        moment = datetime.fromisoformat(named["ce_time"].decode())
+        moment = read_time(named["ce_time"])
         if (
-            subject != key
+            moment is None
+            or subject != key
             or not value
             or named["content-type"] != JSON
             or named["ce_specversion"] != b"1.0"
             or len(value) > EVENT_LIMIT
             or len(named) != len(headers)
-            or moment.tzinfo is None
-            or not 2000 <= moment.year <= 2199
-            or not 0 < len(id) <= _ATTRIBUTE_LIMIT
-            or not 0 < len(source) <= _ATTRIBUTE_LIMIT
+            or not 0 < len(id) <= ATTRIBUTE_LIMIT
+            or not 0 < len(source) <= ATTRIBUTE_LIMIT
             or not id.isprintable()
             or not source.isprintable()
         ):
             return None
         text = subject.decode()
-        if not 0 < len(text) <= _ATTRIBUTE_LIMIT or not text.isprintable():
+        if not 0 < len(text) <= ATTRIBUTE_LIMIT or not text.isprintable():
             return None
     except (KeyError, ValueError, AttributeError):
         return None
@@ -117,12 +118,12 @@ def _usual(key: bytes | None, value: bytes | None, headers: Headers) -> Event[An
 
 def _add_optional(event: Event[Any], named: Mapping[str, bytes]) -> None:
     if "ce_correlationid" in named:
-        event.correlation_id = _text(named["ce_correlationid"])
+        event.correlation_id = read_text(named["ce_correlationid"])
     if "ce_causationid" in named:
-        event.causation_id = _text(named["ce_causationid"])
+        event.causation_id = read_text(named["ce_causationid"])
     trace = named.get("traceparent") or named.get("ce_traceparent")
     if trace is not None:
-        event.traceparent = _trace(trace)
+        event.traceparent = read_trace(trace)
 
 
 def _unusual(key: bytes | None, value: bytes | None, headers: Headers) -> Event[Any] | None:
@@ -134,7 +135,7 @@ def _unusual(key: bytes | None, value: bytes | None, headers: Headers) -> Event[
     if content_type is not None and content_type != JSON and content_type.startswith(b"application/cloudevents"):
         return None
     if len(value) > EVENT_LIMIT:
-        raise _too_large(value, _text(named.get("ce_source")), _text(named.get("ce_id")))
+        raise _too_large(value, read_text(named.get("ce_source")), read_text(named.get("ce_id")))
     if len(named) != len(headers):
         raise DecodeError("repeated-header", "a header occurs more than once; send each CloudEvents header once")
     try:
@@ -219,7 +220,7 @@ def decode_structured(
     event.correlation_id = _text_or_none(attributes.get("correlationid"))
     event.causation_id = _text_or_none(attributes.get("causationid"))
     trace = attributes.get("traceparent")
-    event.traceparent = _trace(trace.encode()) if isinstance(trace, str) else None
+    event.traceparent = read_trace(trace.encode()) if isinstance(trace, str) else None
     cls = _class_of(event, known)
     try:
         payload = cls.model_validate(attributes["data"], extra="forbid" if closed else None)
@@ -293,18 +294,13 @@ def _same_type(event: Event[Payload]) -> None:
 
 
 def _envelope(version: bytes, id: str, source: str, kind: str, time: str, subject: str) -> Event[Any]:
-    try:
-        moment = datetime.fromisoformat(time)
-    except ValueError:
-        moment = None
+    moment = read_time(time.encode("utf-8", "replace"))
     if (
         moment is not None
-        and moment.tzinfo is not None
-        and 2000 <= moment.year <= 2199
         and version == b"1.0"
-        and 0 < len(id) <= _ATTRIBUTE_LIMIT
-        and 0 < len(source) <= _ATTRIBUTE_LIMIT
-        and 0 < len(subject) <= _ATTRIBUTE_LIMIT
+        and 0 < len(id) <= ATTRIBUTE_LIMIT
+        and 0 < len(source) <= ATTRIBUTE_LIMIT
+        and 0 < len(subject) <= ATTRIBUTE_LIMIT
         and id.isprintable()
         and source.isprintable()
         and subject.isprintable()
@@ -316,9 +312,9 @@ def _envelope(version: bytes, id: str, source: str, kind: str, time: str, subjec
 def _broken_envelope(version: bytes, id: str, source: str, time: str, subject: str) -> DecodeError:
     """What is wrong with attributes that are all there. Source and id are told on only where they can be trusted."""
     for name, text in (("id", id), ("source", source)):
-        if not 0 < len(text) <= _ATTRIBUTE_LIMIT or not text.isprintable():
+        if not 0 < len(text) <= ATTRIBUTE_LIMIT or not text.isprintable():
             return DecodeError("bad-attribute", _ATTRIBUTE_RULE.format(name=name))
-    if not 0 < len(subject) <= _ATTRIBUTE_LIMIT or not subject.isprintable():
+    if not 0 < len(subject) <= ATTRIBUTE_LIMIT or not subject.isprintable():
         return DecodeError("bad-attribute", _ATTRIBUTE_RULE.format(name="subject"), source, id)
     if version != b"1.0":
         return DecodeError("unsupported-version", "specversion is not 1.0; send CloudEvents 1.0", source, id)
@@ -382,12 +378,12 @@ def _holds_nul(node: Any) -> bool:
 
 def _broken_headers(named: Mapping[str, bytes | None]) -> DecodeError:
     """Which of the required headers are missing or no text, all at once."""
-    faulty = [name for name in _REQUIRED if _text(named.get(name)) is None]
+    faulty = [name for name in _REQUIRED if read_text(named.get(name)) is None]
     return DecodeError(
         "missing-attribute",
         f"headers missing or not UTF-8: {', '.join(faulty)}; send CloudEvents 1.0 in binary or structured mode",
-        _text(named.get("ce_source")),
-        _text(named.get("ce_id")),
+        read_text(named.get("ce_source")),
+        read_text(named.get("ce_id")),
     )
 
 
@@ -397,7 +393,16 @@ def _too_large(value: bytes, source: str | None, id: str | None) -> DecodeError:
     )
 
 
-def _text(raw: bytes | None) -> str | None:
+def read_time(raw: bytes) -> datetime | None:
+    """A time as RFC 3339 writes it, with an offset and a year from 2000 to 2199; None for any other text."""
+    try:
+        moment = datetime.fromisoformat(raw.decode())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None and 2000 <= moment.year <= 2199 else None
+
+
+def read_text(raw: bytes | None) -> str | None:
     """The text of a header, None where there is none or it is not a short printable one."""
     if raw is None:
         return None
@@ -405,13 +410,13 @@ def _text(raw: bytes | None) -> str | None:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    return text if 0 < len(text) <= _ATTRIBUTE_LIMIT and text.isprintable() else None
+    return text if 0 < len(text) <= ATTRIBUTE_LIMIT and text.isprintable() else None
 
 
 def _text_or_none(value: Any) -> str | None:
-    return _text(value.encode("utf-8", "replace")) if isinstance(value, str) else None
+    return read_text(value.encode("utf-8", "replace")) if isinstance(value, str) else None
 
 
-def _trace(raw: bytes) -> str | None:
+def read_trace(raw: bytes) -> str | None:
     """A W3C traceparent of version 00; anything else counts as none, as the recommendation asks."""
     return raw.decode() if len(raw) == 55 and raw[:3] == b"00-" and raw.isascii() else None

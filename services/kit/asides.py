@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from services.kit.batch import Batch, Target
 from services.kit.failures import TooManyUnexpected
-from services.kit.reading import DEAD_LETTER_SOURCE, OWN_HEADERS, Item, Record, StoredRecord, dead_letter_id
+from services.kit.reading import DEAD_LETTER_SOURCE, OWN_HEADERS, Item, dead_letter_id
 from services.kit.record_batch import body_of
+from services.kit.records import Record, StoredRecord
 from services.kit.store import MARSHAL
 from services.kit.tables import DEAD
 from services.kit.task import Task

@@ -7,10 +7,11 @@ from typing import Any
 
 from schemas.envelope import Event, Payload
 from services.kit import asides
-from services.kit.answering import Answer, View, answer, due_times, in_ms
+from services.kit.answering import Answer, View, Ways, answer, due_times
 from services.kit.asides import Limits
 from services.kit.batch import Batch, Entry, TaskId
 from services.kit.door import Aggregate, Context, Early, Invalid
+from services.kit.ids import Stems, in_ms
 from services.kit.reading import DEAD_LETTER_SOURCE, Item
 from services.kit.tables import APPLIED, DEAD
 from services.kit.task import Task
@@ -41,6 +42,15 @@ class Decider:
         self.tasks = tasks
         self.context = context
         self.limits = limits
+        self.stems = Stems(wiring.service.name)
+        self._ways: dict[TaskId, Ways] = {}
+
+    def view(self, id: TaskId) -> View:
+        """A task as a round of decisions needs it."""
+        ways = self._ways.get(id)
+        if ways is None:
+            ways = self._ways[id] = Ways(id, self.wiring)
+        return View(id, self.tasks[id], self.wiring.aggregates[id.aggregate], ways)
 
     def decide(
         self, items: Sequence[Item], holders: Holders, seen: Seen, now_ms: int, *, certain: bool = True
@@ -58,9 +68,7 @@ class Decider:
         round = _Round(self, {}, seen, 0)
         task = self.tasks[item.task]
         round.batch.epochs[item.task] = task.epoch
-        record = item.record
-        if record is not None and not item.parked:
-            round.batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
+        round.move(item)
         round.fail(item, task, failure)
         return round.batch
 
@@ -76,9 +84,9 @@ class _Round:
         "limits",
         "now_ms",
         "seen",
-        "service",
+        "stems",
         "taken",
-        "tasks",
+        "view",
         "wiring",
     )
 
@@ -86,8 +94,8 @@ class _Round:
         self.certain = certain
         self.batch = Batch(now_ms=now_ms)
         self.wiring = decider.wiring
-        self.service = decider.wiring.service.name
-        self.tasks = decider.tasks
+        self.stems = decider.stems
+        self.view = decider.view
         self.context = decider.context
         self.limits = decider.limits
         self.claims = {name: dict(known) for name, known in holders.items()}
@@ -98,14 +106,14 @@ class _Round:
     def run(self, items: Sequence[Item]) -> Batch:
         batch, taken, seen = self.batch, self.taken, self.seen
         view: View | None = None
+        last: Item | None = None
         for item in items:
             if view is None or item.task is not view.id:
-                view = View(item.task, self.tasks[item.task], self.wiring)
+                view = self.view(item.task)
                 batch.epochs[view.id] = view.task.epoch
-            record, event = item.record, item.event
-            if record is not None and not item.parked:
-                # The position moves with every record, whatever comes of it; the runner adds where it stood.
-                batch.positions[record.topic, record.partition] = (-1, record.offset + 1)
+            if last is not None and item.origin is not last.origin:
+                self.move(last)
+            last, event = item, item.event
             if item.special or event is None or view.task.parked:
                 self._special(view, item)
                 continue
@@ -114,8 +122,15 @@ class _Round:
                 self._known(view, item)
                 continue
             self._apply(view, item, event)
+        if last is not None:
+            self.move(last)
         self._settle()
         return batch
+
+    def move(self, item: Item) -> None:
+        """The position moves with every record, whatever comes of it; the runner adds where it stood."""
+        if item.origin is not None:
+            self.batch.positions[item.origin] = (-1, item.offset + 1)
 
     # The usual way
 
@@ -125,7 +140,7 @@ class _Round:
             held = self.claims.get(view.name, {})
             event.holders = {text: held[text] for text in claims_wanted(view.aggregate, event) if text in held}
         try:
-            answered = answer(self.service, view, item, event, entry.state, self.context)
+            answered = answer(self.stems, view, item, event, entry.state, self.context)
         except Exception as failure:
             self._not_applied(view, item, failure)
         else:

@@ -14,10 +14,10 @@ import structlog
 
 from schemas.envelope import Event
 from services.kit import metrics
-from services.kit.answering import moment
 from services.kit.batch import TaskId
 from services.kit.clock import Clock
 from services.kit.door import Done, Effect, EffectResult, Refused, Retry
+from services.kit.ids import moment_in
 from services.kit.wiring import Wiring
 
 log = structlog.get_logger()
@@ -150,7 +150,7 @@ class Performer:
             f"{attempt.name}/{attempt.id}/result",
             f"{self._wiring.source}/effects",
             "effect",
-            moment(attempt.time_ms),
+            moment_in(attempt.time_ms),
             attempt.key,
             None,
             attempt.correlation,

@@ -13,10 +13,10 @@ from typing import Any
 
 from schemas.envelope import Payload, payload_class
 from schemas.upcasting import newest, reader_of
-from services.kit.answering import in_ms
 from services.kit.database import Database
 from services.kit.door import Aggregate, Effect
 from services.kit.failures import Fatal
+from services.kit.ids import in_ms
 from services.kit.pages import Beginnings, Page
 from services.kit.portions import Found, Portion, Reading, States, Step, Taker, TopicRecord
 from services.kit.store import dumps, table_of, wrap

@@ -32,18 +32,16 @@ def output_headers(source: str, kind: str) -> bytes:
     )
 
 
-def common_headers(time: bytes, correlation: bytes, causation: bytes) -> bytes:
-    """The headers that all outputs of one input share."""
-    return b"".join(
-        (
-            _TIME, VARINT[len(time)], time, _CORRELATION, VARINT[len(correlation)], correlation,
-            _CAUSATION, VARINT[len(causation)], causation, _TRACE,
-        )
+def common_headers(time: bytes, correlation: bytes, causation: bytes) -> tuple[bytes, ...]:
+    """The headers that all outputs of one input share, in pieces."""
+    return (
+        _TIME, VARINT[len(time)], time, _CORRELATION, VARINT[len(correlation)], correlation,
+        _CAUSATION, VARINT[len(causation)], causation, _TRACE,
     )  # fmt: skip
 
 
-def output_body(key: bytes, value: bytes, headers: bytes, id: bytes, common: bytes, trace: bytes) -> bytes:
+def output_body(key: bytes, value: bytes, headers: bytes, id: bytes, common: tuple[bytes, ...], trace: bytes) -> bytes:
     """The body of an output's record. `headers` are those of `output_headers`, `common` those of `common_headers`;
     `id` has 36 bytes, `trace` (W3C traceparent) 55."""
     length = VARINT[len(key)]
-    return b"".join((length, key, VARINT[len(value)], value, headers, id, _SUBJECT, length, key, common, trace))
+    return b"".join((length, key, VARINT[len(value)], value, headers, id, _SUBJECT, length, key, *common, trace))

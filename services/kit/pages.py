@@ -20,15 +20,18 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException, KafkaError, NoError, RecordTooLargeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import calc_crc32c
+from crc32c import crc32c
 
-from services.kit.reading import StoredRecord
 from services.kit.record_batch import CRC_FROM, HEADER, MAGIC, NOT_COUNTED, bytes_at, headers_at, number_at
+from services.kit.records import StoredRecord
 
 T = TypeVar("T")
 
 PAGE_BYTES: Final = 2 * 1024 * 1024
 """A fetch brings no more, but for a single larger batch."""
+
+ENDLESS: Final = 1 << 62
+"""An offset that no topic reaches, and more records than any page has."""
 
 _FIRST_TIME: Final = 7
 """Which field of a batch's header is the time of its first record."""
@@ -78,10 +81,12 @@ class Beginnings(Generic[T]):
 
 
 class Batch(NamedTuple):
-    """Where a batch stands on its page, its first offset, how many records it has, and whether all are wanted."""
+    """Where a batch stands on its page, its first offset and its last, how many records it has, and whether all are
+    wanted."""
 
     at: int
     base: int
+    last: int
     records: int
     whole: bool
 
@@ -90,10 +95,15 @@ class Unusual(Exception):
     """A page holds what is left to the client's own reader."""
 
 
-class Page:
-    """Records of one partition in the bytes of the wire. `next` is the offset behind it."""
+Found = tuple[int, bytes | None, bytes | None, int, int]
+"""A record on a page: its place, key, value, where its headers begin, and where it ends."""
 
-    def __init__(self, place: TopicPartition, data: bytes, first: int, end: int) -> None:
+
+class Page:
+    """Records of one partition in the bytes of the wire. `next` is the offset behind it, `next_fetch_offset`
+    (the client's name for it) the one behind what was taken off it."""
+
+    def __init__(self, place: TopicPartition, data: bytes, first: int, end: int = ENDLESS) -> None:
         """Records before the offset `first`, which their batch brought along, and from `end` on are left out.
 
         Raises:
@@ -101,7 +111,7 @@ class Page:
             CorruptRecordException: a checksum is wrong.
         """
         self.place = place
-        self.next = first
+        self.next = self.next_fetch_offset = first
         self._data = data
         self._first = first
         self._end = end
@@ -114,84 +124,115 @@ class Page:
                 break
             if magic != MAGIC or attributes & _UNUSUAL:
                 raise Unusual
-            if calc_crc32c(view[at + CRC_FROM : after]) != crc:
+            if crc32c(view[at + CRC_FROM : after]) != crc:
                 raise CorruptRecordException(f"{place.topic}[{place.partition}]@{base}: the checksum is wrong")
-            self._batches.append(Batch(at, base, count, first <= base and base + last < end))
+            self._batches.append(Batch(at, base, base + last, count, first <= base and base + last < end))
             self.next = min(base + last + 1, end)
             at = after
         if not self._batches and size:
             raise RecordTooLargeError(f"{place.topic}[{place.partition}]@{first} does not fit into {PAGE_BYTES} bytes")
+        # Where the next record is: in which batch, how many of that one were taken, and its place.
+        self._batch = self._taken = 0
+        self._at = HEADER.size
 
-    def events(self, known: Beginnings[T]) -> tuple[list[tuple[T | None, str, str, bytes, int]], int]:
-        """Events of a source, as (what is known of their type, id, key, body, place), and how many others there are."""
-        data, strangers = self._data, 0
-        found: list[tuple[T | None, str, str, bytes, int]] = []
-        add = found.append
-        beginning, size, id_length, what = b"\0", 1, 0, None
-        for start, _, count, whole in self._batches:
-            at = start + HEADER.size
-            for _ in range(count):
-                place = at
-                length, at = data[at], at + 1
-                if length > 0x7F:
-                    # Hardly any number here has more than two bytes; those are read without a call.
-                    length, at = length & 0x7F | data[at] << 7, at + 1
-                    if data[at - 1] > 0x7F:
-                        length, at = number_at(data, place)
-                        length <<= 1
-                after = at + (length >> 1)
-                # Behind the attributes stand the times and places, counted from the batch's.
-                at += 1
-                while data[at] > 0x7F:
-                    at += 1
-                at += 1
-                while data[at] > 0x7F:
-                    at += 1
-                at += 1
-                length = data[at]
-                if 0 < length <= 0x7F and not length & 1:
-                    at += 1
-                    key = data[at : at + (length >> 1)].decode()
-                    at += length >> 1
-                else:
-                    text, at = bytes_at(data, at)
-                    key = (text or b"").decode()
-                length, more = data[at], data[at + 1]
-                if length > 0x7F >= more and not length & 1:
-                    begin = at + 2
-                    at = begin + ((length & 0x7F | more << 7) >> 1)
-                    value = data[begin:at]
-                else:
-                    text, at = bytes_at(data, at)
-                    value = text or b""
-                if not (whole and data.startswith(beginning, at)):
-                    beginning = known.find(data, at) if whole else b""
-                    if not beginning:
-                        beginning = b"\0"
-                        strangers += self._take_apart(place, known, found)
-                        at = after
-                        continue
-                    size, (id_length, what) = len(beginning), known.known[beginning]
-                at += size
-                add((what, data[at : at + id_length].decode(), key, value, place))
-                at = after
-        return found, strangers
+    @property
+    def empty(self) -> bool:
+        """Whether everything was taken."""
+        return self._batch == len(self._batches)
 
-    def _take_apart(self, place: int, known: Beginnings[T], found: list[tuple[T | None, str, str, bytes, int]]) -> int:
-        """Add one event; returns how many strangers there are."""
-        record = self.record_at(place)
-        if not self._first <= record.offset < self._end:
-            return 0
-        named = dict(record.headers)
-        if named.get("ce_source") != known.source or "ce_id" not in named:
-            return 1
-        what = known.kinds.get(named.get("ce_type", b""))
-        found.append((what, named["ce_id"].decode(), (record.key or b"").decode(), record.value or b"", place))
-        return 0
+    @property
+    def data(self) -> bytes:
+        """The bytes that places and headers of records are in."""
+        return self._data
+
+    def take(self, most: int) -> list[Found]:
+        """The next records, so many at the most.
+
+        Raises:
+            CorruptRecordException: a record is longer than it says.
+        """
+        found: list[Found] = []
+        while most > 0 and not self.empty:
+            batch, before = self._batches[self._batch], len(found)
+            number = min(most, batch.records - self._taken)
+            self._at = self._walk(number, found)
+            self._taken += number
+            if self._taken < batch.records:
+                self.next_fetch_offset = self._offset(batch, found[-1][0]) + 1
+            else:
+                self._batch, self._taken, self.next_fetch_offset = self._batch + 1, 0, min(batch.last + 1, self._end)
+                self._at = 0 if self.empty else self._batches[self._batch].at + HEADER.size
+            if not batch.whole:
+                found[before:] = [one for one in found[before:] if self._wanted(batch, one[0])]
+            most -= len(found) - before
+        return found
+
+    def _wanted(self, batch: Batch, at: int) -> bool:
+        return self._first <= self._offset(batch, at) < self._end
+
+    def _walk(self, number: int, found: list[Found]) -> int:
+        """Add so many records of the batch that is at hand; returns the place behind them."""
+        data, at, add = self._data, self._at, found.append
+        key: bytes | None
+        value: bytes | None
+        for _ in range(number):
+            place = at
+            length, at = data[at], at + 1
+            if length > 0x7F:
+                # Hardly any number here has more than two bytes; those are read without a call.
+                length, at = length & 0x7F | data[at] << 7, at + 1
+                if data[at - 1] > 0x7F:
+                    length, at = number_at(data, place)
+                    length <<= 1
+            after = at + (length >> 1)
+            # Behind the attributes stand the times and places, counted from the batch's.
+            at += 1
+            while data[at] > 0x7F:
+                at += 1
+            at += 1
+            while data[at] > 0x7F:
+                at += 1
+            at += 1
+            length = data[at]
+            if 0 < length <= 0x7F and not length & 1:
+                begin = at + 1
+                at = begin + (length >> 1)
+                key = data[begin:at]
+            else:
+                key, at = bytes_at(data, at)
+            length, more = data[at], data[at + 1]
+            if length > 0x7F >= more and not length & 1:
+                begin = at + 2
+                at = begin + ((length & 0x7F | more << 7) >> 1)
+                value = data[begin:at]
+            else:
+                value, at = bytes_at(data, at)
+            if at >= after:
+                raise CorruptRecordException(f"{self.place.topic}[{self.place.partition}]: a record ends too early")
+            add((place, key, value, at, after))
+            at = after
+        return at
+
+    def _offset(self, batch: Batch, at: int) -> int:
+        """The offset of the record of a batch that stands at a place."""
+        data = self._data
+        while data[at] > 0x7F:
+            at += 1
+        at += 2
+        while data[at] > 0x7F:
+            at += 1
+        return batch.base + number_at(data, at + 1)[0]
+
+    def offset_at(self, at: int) -> int:
+        """The offset of the record at a place."""
+        return self._offset(self._batch_at(at), at)
+
+    def _batch_at(self, at: int) -> Batch:
+        return self._batches[bisect_right(self._batches, at, key=lambda one: one.at) - 1]
 
     def record_at(self, at: int) -> StoredRecord:
         """The whole record at a place."""
-        batch = self._batches[bisect_right(self._batches, at, key=lambda one: one.at) - 1]
+        batch = self._batch_at(at)
         _, at = number_at(self._data, at)
         later, at = number_at(self._data, at + 1)
         delta, at = number_at(self._data, at)
@@ -201,6 +242,34 @@ class Page:
         time_ms = HEADER.unpack_from(self._data, batch.at)[_FIRST_TIME] + later
         place = self.place
         return StoredRecord(place.topic, place.partition, batch.base + delta, time_ms, key, value, headers)
+
+    def events(self, known: Beginnings[T]) -> tuple[list[tuple[T | None, str, str, bytes, int]], int]:
+        """Events of a source, as (what is known of their type, id, key, body, place), and how many others there are."""
+        data, strangers = self._data, 0
+        found: list[tuple[T | None, str, str, bytes, int]] = []
+        add = found.append
+        beginning, size, id_length, what = b"\0", 1, 0, None
+        for place, key, value, at, _ in self.take(ENDLESS):
+            if not data.startswith(beginning, at):
+                beginning = known.find(data, at)
+                if not beginning:
+                    beginning = b"\0"
+                    strangers += self._take_apart(place, known, found)
+                    continue
+                size, (id_length, what) = len(beginning), known.known[beginning]
+            at += size
+            add((what, data[at : at + id_length].decode(), (key or b"").decode(), value or b"", place))
+        return found, strangers
+
+    def _take_apart(self, place: int, known: Beginnings[T], found: list[tuple[T | None, str, str, bytes, int]]) -> int:
+        """Add one event; returns how many strangers there are."""
+        record = self.record_at(place)
+        named = dict(record.headers)
+        if named.get("ce_source") != known.source or "ce_id" not in named:
+            return 1
+        what = known.kinds.get(named.get("ce_type", b""))
+        found.append((what, named["ce_id"].decode(), (record.key or b"").decode(), record.value or b"", place))
+        return 0
 
 
 class Records(NamedTuple):

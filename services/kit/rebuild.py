@@ -46,8 +46,8 @@ from services.kit.failures import Fatal, Transient
 from services.kit.folding import MOST_STATES, Fold
 from services.kit.pages import Page, Pages
 from services.kit.portions import Found, Portion, States
-from services.kit.reading import StoredRecord
 from services.kit.record_batch import records_in
+from services.kit.records import StoredRecord
 from services.kit.settings import Settings
 from services.kit.sides import Sides, sides_of
 from services.kit.store import table_of

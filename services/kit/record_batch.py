@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
-from aiokafka.record.util import calc_crc32c
+from crc32c import crc32c
 
 HEADER: Final = Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC-32C, attributes, last offset delta, first and last timestamp,
@@ -67,10 +67,10 @@ class _Places(dict[int, bytes]):
 _PLACES: Final = _Places()
 
 
-def header_bytes(name: str, value: bytes) -> bytes:
+def header_bytes(name: str, value: bytes | None) -> bytes:
     """One header of a record."""
     key = name.encode()
-    return b"".join((VARINT[len(key)], key, VARINT[len(value)], value))
+    return b"".join((VARINT[len(key)], key, _ABSENT if value is None else VARINT[len(value)] + value))
 
 
 def header_name(name: str, length: int | None = None) -> bytes:
@@ -79,7 +79,7 @@ def header_name(name: str, length: int | None = None) -> bytes:
     return VARINT[len(key)] + key + (b"" if length is None else VARINT[length])
 
 
-def body_of(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> bytes:
+def body_of(key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> bytes:
     """The body of a record from its key on: what does not depend on its place in a batch."""
     written = [header_bytes(name, text) for name, text in headers]
     return b"".join(
@@ -139,7 +139,7 @@ class Ready:
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         buffer = self._buffer = bytearray(self._batch)
         _PRODUCER.pack_into(buffer, _PRODUCER_AT, producer_id, producer_epoch, base_sequence)
-        _CRC.pack_into(buffer, _CRC_AT, calc_crc32c(memoryview(buffer)[CRC_FROM:]))
+        _CRC.pack_into(buffer, _CRC_AT, crc32c(memoryview(buffer)[CRC_FROM:]))
 
     def _build(self) -> bytearray:
         if self._buffer is None:
@@ -190,12 +190,13 @@ def bytes_at(data: bytes, at: int) -> tuple[bytes | None, int]:
     return (None, at) if length < 0 else (data[at : at + length], at + length)
 
 
-def headers_at(data: bytes, at: int) -> list[tuple[str, bytes]]:
-    """The headers of a record, which are the last of it."""
+def headers_at(data: bytes, at: int) -> list[tuple[str, Any]]:
+    """The headers of a record, which are the last of it; their values are bytes or None."""
     number, at = number_at(data, at)
-    found = []
+    found: list[tuple[str, bytes | None]] = []
     for _ in range(number):
         name, at = bytes_at(data, at)
         text, at = bytes_at(data, at)
-        found.append(((name or b"").decode(), text or b""))
+        # A name that is no text must not stop who reads it: nobody asks for such a header.
+        found.append(((name or b"").decode("utf-8", "replace"), text))
     return found

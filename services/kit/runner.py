@@ -17,12 +17,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from services.kit import metrics
-from services.kit.answering import moment
 from services.kit.asides import Limits
 from services.kit.batch import Batch, Entry, Pack, TaskId
 from services.kit.clock import Clock
@@ -33,7 +32,10 @@ from services.kit.deciding import Decider, Doubtful, claims_wanted
 from services.kit.door import Deadline
 from services.kit.effect_queue import EffectQueue
 from services.kit.failures import Fatal, Fenced, Overtaken, TooManyUnexpected, Transient
-from services.kit.reading import DEAD_LETTER_SOURCE, Item, Reader, StoredRecord, Wanted, want
+from services.kit.fetching import PageConsumer, Taken
+from services.kit.ids import moment_in
+from services.kit.reading import DEAD_LETTER_SOURCE, Item, Reader, Wanted, want
+from services.kit.records import StoredRecord
 from services.kit.references import References
 from services.kit.relay import Relay
 from services.kit.settings import Settings
@@ -85,7 +87,7 @@ class Runner:
         self._reclaim = True
         self._assignments = 0
         self._storing: asyncio.Task[None] | None = None
-        self._fetch: asyncio.Task[dict[TopicPartition, list[Any]]] | None = None
+        self._fetch: asyncio.Task[list[Taken]] | None = None
         self._awaited: set[tuple[TaskId, str]] = set()
         self._redecided = 0
         self._uncertain = 0
@@ -156,7 +158,7 @@ class Runner:
                 {n: i.topic.partitions for n, i in self._wiring.inlets.items()},
             )
             await self._references.start()
-        consumer = AIOKafkaConsumer(
+        consumer = PageConsumer(
             bootstrap_servers=self._settings.bootstrap_servers,
             client_id=self._name,
             group_id=self._name,
@@ -198,24 +200,24 @@ class Runner:
             await self._drop_everything()
             await asyncio.wait_for(consumer.stop(), 15)
 
-    async def _wait_out(self, consumer: AIOKafkaConsumer, failure: Transient, seconds: float) -> None:
+    async def _wait_out(self, consumer: PageConsumer, failure: Transient, seconds: float) -> None:
         """The database can't do it now: hold the partitions still, stay in the group, and start over a little later."""
         metrics.TRANSIENT.labels(self._name).inc()
         log.warning("waiting for the database", error=str(failure), pause_s=round(seconds, 1))
         self._reclaim, self.ready = True, False
         await self._drop_everything()
         consumer.pause(*consumer.assignment())
-        await consumer.getmany(timeout_ms=0)
+        await consumer.getpages(0, self._settings.batch_size)
         await asyncio.sleep(seconds)
         self.last_turn = time.monotonic()
 
-    def revoked(self, consumer: AIOKafkaConsumer) -> None:
+    def revoked(self, consumer: PageConsumer) -> None:
         """The group takes partitions away: stop deciding for them."""
         self._reclaim = True
         self._assignments += 1
         self._wake.set()
 
-    def assigned(self, consumer: AIOKafkaConsumer) -> None:
+    def assigned(self, consumer: PageConsumer) -> None:
         """The group gave partitions: hold them still until their tasks are claimed and their states are known."""
         consumer.pause(*consumer.assignment())
         self._reclaim = True
@@ -224,7 +226,7 @@ class Runner:
 
     # Taking tasks over
 
-    async def _take_over(self, consumer: AIOKafkaConsumer) -> None:
+    async def _take_over(self, consumer: PageConsumer) -> None:
         await self._drop_everything()
         generation = self._assignments
         places = consumer.assignment()
@@ -258,7 +260,7 @@ class Runner:
         metrics.TASKS.labels(self._name).set(len(self._tasks))
         log.info("tasks claimed", tasks=len(self._tasks), unsent=len(claimed.unsent))
 
-    async def _check_positions(self, consumer: AIOKafkaConsumer, claimed: Claimed) -> None:
+    async def _check_positions(self, consumer: PageConsumer, claimed: Claimed) -> None:
         """A topic made anew, or records gone that were never applied: a person has to decide what to do about it."""
         for (topic, _), (_, stored_id) in claimed.positions.items():
             if stored_id != self._topic_ids[topic]:
@@ -294,7 +296,7 @@ class Runner:
 
     # One turn of the loop
 
-    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+    async def _turn(self, consumer: PageConsumer) -> None:
         """Wait for something to do, decode it while the batch before is stored, decide it, and hand it on."""
         if self._fetch is None:
             self._begin_fetch(consumer)
@@ -322,12 +324,10 @@ class Runner:
             await self._rest()
         self._telling.now_and_then(consumer)
 
-    def _begin_fetch(self, consumer: AIOKafkaConsumer) -> None:
+    def _begin_fetch(self, consumer: PageConsumer) -> None:
         # The first poll makes the service ready, also where nothing is there to be read.
         wait_ms = _POLL_MS if self.ready else _FIRST_POLL_MS
-        self._fetch = asyncio.create_task(
-            consumer.getmany(timeout_ms=wait_ms, max_records=self._settings.batch_size), name="fetch"
-        )
+        self._fetch = asyncio.create_task(consumer.getpages(wait_ms, self._settings.batch_size), name="fetch")
 
     async def _wait_for_work(self) -> None:
         assert self._fetch is not None
@@ -350,26 +350,30 @@ class Runner:
         if self._storing is not None and self._storing.done():
             await self._finish_storing()
 
-    def _fetched(self, consumer: AIOKafkaConsumer, wanted: Wanted) -> list[Item]:
+    def _fetched(self, consumer: PageConsumer, wanted: Wanted) -> list[Item]:
         """Items of what the fetch brought, and the keys whose states they need; the next fetch begins at once."""
         assert self._fetch is not None
         if not self._fetch.done():
             return []
         fetch, self._fetch = self._fetch, None
         try:
-            records = fetch.result()
+            taken = fetch.result()
         except NoOffsetForPartitionError:
             # Between joining and seeking the client may look for a committed offset, which we do not use.
             return []
         self.ready = True
         self._begin_fetch(consumer)
         items: list[Item] = []
-        for place, batch in records.items():
-            if (place.topic, place.partition) in self._positions:
-                items += self._reader.read(place.topic, place.partition, batch, wanted)
+        for place, page, found, records in taken:
+            if (place.topic, place.partition) not in self._positions:
+                continue
+            if page is not None:
+                items += self._reader.read_page(page, found, wanted)
+            else:
+                items += self._reader.read(place.topic, place.partition, records, wanted)
         return items
 
-    async def _internal(self, consumer: AIOKafkaConsumer) -> list[Item]:
+    async def _internal(self, consumer: PageConsumer) -> list[Item]:
         """Items that do not come from a topic: effects' results, parked inputs, deadlines that fell due."""
         items = self._effects.take_results()
         if self._awaited:
@@ -608,7 +612,7 @@ class Runner:
 
     # Deadlines
 
-    async def _due(self, consumer: AIOKafkaConsumer) -> list[Item]:
+    async def _due(self, consumer: PageConsumer) -> list[Item]:
         """Deadlines whose tasks have read past them on all their topics: what came in time is applied before."""
         horizons = self._deadlines.horizons(consumer)
         if not horizons:
@@ -619,7 +623,7 @@ class Runner:
             return []
         rows = await self._database.run(self._store.due, horizons, self._settings.batch_size)
         items = [
-            self._reader.deadline(task, key, name, Deadline(name, moment(due)), due)
+            self._reader.deadline(task, key, name, Deadline(name, moment_in(due)), due)
             for task, key, name, due in rows
             if task in self._tasks
         ]
@@ -650,7 +654,7 @@ class Runner:
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """Told of rebalances. aiokafka logs and swallows what it raises, so it only takes notes; the loop acts on them."""
 
-    def __init__(self, runner: Runner, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, runner: Runner, consumer: PageConsumer) -> None:
         self._runner = runner
         self._consumer = consumer
 

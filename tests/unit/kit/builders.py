@@ -14,8 +14,9 @@ from schemas.envelope import Event, Payload
 from services.kit.asides import Limits
 from services.kit.batch import Batch, TaskId
 from services.kit.deciding import Decider
-from services.kit.reading import Item, Reader, StoredRecord
+from services.kit.reading import Item, Reader
 from services.kit.record_batch import records_in
+from services.kit.records import StoredRecord
 from services.kit.task import Task
 from services.kit.wiring import wire
 from tests.support.ledger import (

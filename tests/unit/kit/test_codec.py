@@ -233,7 +233,7 @@ def test_the_short_way_gives_what_the_careful_way_gives_or_nothing(
     named: dict[str, bytes], keyed: bool, value: bytes | None
 ) -> None:
     key, headers = named["ce_subject"] if keyed else b"a1", list(named.items())
-    short = codec._usual(key, value, headers)
+    short = codec.usual_envelope(key, value, headers)
     if short is not None:
         careful = codec._unusual(key, value, headers)
         assert careful is not None
@@ -245,4 +245,4 @@ def test_the_short_way_gives_what_the_careful_way_gives_or_nothing(
 def test_the_short_way_is_taken_by_what_is_as_it_should_be() -> None:
     headers = [(f"ce_{name}", text.encode()) for name, text in ATTRIBUTES.items()]
     headers += [("content-type", b"application/json"), ("traceparent", TRACE.encode())]
-    assert codec._usual(b"a1", b"{}", headers) is not None
+    assert codec.usual_envelope(b"a1", b"{}", headers) is not None

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from schemas.envelope import Event, Payload
-from services.kit.answering import in_ms
 from services.kit.batch import TaskId
 from services.kit.door import Deadline, Done, Early, EffectResult, Invalid
 from services.kit.failures import TooManyUnexpected
+from services.kit.ids import in_ms
 from services.kit.reading import Item
 from services.kit.tables import APPLIED, DEAD
 from tests.support.ledger import PARTITIONS, AccountRefused, AccountRequested, ClerkNamed, EntryMade

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from services.kit.migrate import migrate
-from services.kit.reading import Item, StoredRecord, Wanted, want
+from services.kit.reading import Item, Wanted, want
+from services.kit.records import StoredRecord
 from services.kit.runner import Runner
 from services.kit.settings import Settings
 from services.kit.task import Task

@@ -14,7 +14,7 @@ from schemas.envelope import Event, Payload
 from services.kit.database import SqliteDatabase
 from services.kit.folding import MOST_STATES, Fold
 from services.kit.migrate import migrate
-from services.kit.reading import StoredRecord
+from services.kit.records import StoredRecord
 from services.kit.wiring import wire
 from tests.support.ledger import PARTITIONS, build, catalogue
 from topics.partitioning import partition_of

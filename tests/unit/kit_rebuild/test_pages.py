@@ -143,3 +143,30 @@ def test_damage_on_the_way_is_noticed() -> None:
     data[-3] ^= 1
     with pytest.raises(CorruptRecordException, match=r"ledger\.events\[2\]@0"):
         Page(PLACE, bytes(data), 0, 9)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 100])
+def test_records_are_taken_so_many_at_a_time_and_the_position_follows(most: int) -> None:
+    data = batch(10, [body(number, BOOKED) for number in range(5)]) + batch(40, [body(5, BOOKED), body(6, BOOKED)])
+    page = Page(PLACE, data, 12)
+    found, positions = [], []
+    while not page.empty:
+        taken = page.take(most)
+        assert len(taken) <= most
+        found += taken
+        positions.append(page.next_fetch_offset)
+    assert [page.offset_at(one[0]) for one in found] == [12, 13, 14, 40, 41]
+    assert [page.record_at(one[0]).offset for one in found] == [12, 13, 14, 40, 41]
+    assert positions == sorted(positions)
+    assert positions[-1] == page.next == 42
+
+
+def test_a_page_whose_records_are_all_before_the_first_wanted_moves_the_position_and_gives_nothing() -> None:
+    page = Page(PLACE, batch(10, [body(1, OPENED), body(2, BOOKED)]), 12)
+    assert (page.take(10), page.empty, page.next_fetch_offset) == ([], True, 12)
+
+
+def test_a_header_whose_name_is_no_text_does_not_stop_the_reader() -> None:
+    raw = body_of(b"a1", b"{}", [("name", b"value"), ("none", b"")]).replace(b"name", b"\xff\xfe\xfd\xfc")
+    ((place, *_),) = (page := Page(PLACE, batch(0, [raw]), 0)).take(1)
+    assert page.record_at(place).headers == [("\ufffd" * 4, b"value"), ("none", b"")]
