@@ -9,6 +9,7 @@ from __future__ import annotations
 import marshal
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -40,6 +41,9 @@ def dumps(rows: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    # Sums of money are what comes here most, and a look at the type is sooner done than one at its ancestors.
+    if type(value) is Decimal:
+        return str(value)
     return list(value) if isinstance(value, tuple | set | frozenset) else str(value)
 
 
