@@ -163,7 +163,17 @@ def _unusual(key: bytes | None, value: bytes | None, headers: Headers) -> Event[
 def _decode_structured(
     key: bytes | None, value: bytes, known: Mapping[str, type[Payload]] | None, as_written: bool
 ) -> Event[Any]:
-    event = decode_structured(value, known, as_written=as_written)
+    try:
+        event = decode_structured(value, known, as_written=as_written)
+    except PayloadError as error:
+        # A refusal would go out under the subject, which is somebody else's where the record has another key.
+        _hold_to_key(key, error.event)
+        raise
+    _hold_to_key(key, event)
+    return event
+
+
+def _hold_to_key(key: bytes | None, event: Event[Any]) -> None:
     if key is None or key != event.subject.encode():
         raise DecodeError(
             "key-mismatch",
@@ -171,7 +181,6 @@ def _decode_structured(
             event.source,
             event.id,
         )
-    return event
 
 
 def decode_structured(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
-from zlib import crc32
 
 from schemas.codec import DecodeError, PayloadError, decode
 from schemas.envelope import Event
@@ -137,8 +136,7 @@ class Reader:
                 event, moment = read
                 decide = decides.get(event.type)
                 # A recognised event has both key and value.
-                digest = crc32(value, crc32(key)) | len(value) << 32  # type: ignore[arg-type]
-                item = Item(task, inlet, page, event, decide, digest, origin, moment, at)
+                item = Item(task, inlet, page, event, decide, digest_of(key, value), origin, moment, at)  # type: ignore[arg-type]
                 if decide is None:
                     item.special = True
                 if event.subject not in cache:

@@ -122,6 +122,14 @@ def test_what_is_no_event_says_why_in_structured_mode(code: str, changed: dict[s
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("key", [None, b"a2"])
+def test_a_body_that_breaks_its_schema_is_not_told_of_under_a_key_that_is_not_the_records(key: bytes | None) -> None:
+    with pytest.raises(DecodeError) as caught:
+        structured(key, data={"amount": "much"})
+
+    assert caught.value.code == "key-mismatch"
+
+
 @pytest.mark.parametrize("value", [b"[]", b"5", b"null", b"\xff", b"{"])
 def test_a_structured_value_that_is_no_object_is_undecodable(value: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
