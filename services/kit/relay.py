@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 import structlog
@@ -23,12 +23,11 @@ MOST_BYTES = 6 * 1024 * 1024
 
 
 class Relay:
-    """Publishes committed packs. `confirmed` collects the outbox rows that may go."""
+    """Publishes committed packs. `confirmed` collects the outbox rows that may go, with whatever is stored next."""
 
-    def __init__(self, bootstrap_servers: str, client_id: str, on_confirmed: Callable[[], None]) -> None:
+    def __init__(self, bootstrap_servers: str, client_id: str) -> None:
         self._bootstrap = bootstrap_servers
         self._client_id = client_id
-        self._on_confirmed = on_confirmed
         self._queues: dict[Target, deque[tuple[int, Pack]]] = {}
         self._senders: dict[Target, asyncio.Task[None]] = {}
         self._producer: AIOKafkaProducer | None = None
@@ -108,7 +107,6 @@ class Relay:
             self.confirmed.append(seq)
             self.unsent -= pack.number
             self._room.set()
-            self._on_confirmed()
 
     async def _started(self) -> AIOKafkaProducer:
         async with self._starting:

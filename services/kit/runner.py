@@ -49,8 +49,11 @@ log = structlog.get_logger()
 _MOST_UNSENT = 20_000
 _POLL_MS = 1000
 _FIRST_POLL_MS = 50
-_FLUSH_AFTER = 0.2
+_QUIET = 0.2
+"""After so many seconds without anything to do, what waited for a batch to go with is stored by itself."""
+
 _GATHER = 0.05
+_LONGEST_IGNORED = 1.0
 _PARK_CHECK = 60.0
 _BATCHES_BETWEEN_COLLECTIONS = 500
 
@@ -72,7 +75,7 @@ class Runner:
         self._reader = Reader(wiring, self._tasks)
         self._decider = Decider(wiring, self._tasks, self._context, self._limits)
         self._wake = asyncio.Event()
-        self._relay = Relay(settings.bootstrap_servers, f"{self._name}-relay", self._wake.set)
+        self._relay = Relay(settings.bootstrap_servers, f"{self._name}-relay")
         self._effects = EffectQueue(
             wiring, self._clock, self._store, self._database, self._tasks, self._reader,
             settings.effect_concurrency, self._wake.set,
@@ -88,6 +91,9 @@ class Runner:
         self._assignments = 0
         self._storing: asyncio.Task[None] | None = None
         self._fetch: asyncio.Task[list[Taken]] | None = None
+        self._woken: asyncio.Task[Any] | None = None
+        self._ignored: list[Item] = []
+        self._ignored_since = 0.0
         self._awaited: set[tuple[TaskId, str]] = set()
         self._redecided = 0
         self._uncertain = 0
@@ -194,8 +200,8 @@ class Runner:
                     pause = min(pause * 2, 10.0)
                     await self._wait_out(consumer, failure, pause * random.uniform(0.7, 1.3))
             await self._finish_storing()
-            if self._relay.confirmed:
-                await self._flush()
+            await self._rest()
+            await self._finish_storing()
         finally:
             await self._drop_everything()
             await asyncio.wait_for(consumer.stop(), 15)
@@ -283,7 +289,8 @@ class Runner:
         """Forget what is in memory and under way; what counts is in the database."""
         fetch, self._fetch = self._fetch, None
         storing, self._storing = self._storing, None
-        for task in (fetch, storing):
+        woken, self._woken = self._woken, None
+        for task in (fetch, storing, woken):
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task], timeout=5)
@@ -291,6 +298,7 @@ class Runner:
         await self._relay.forget()
         self._tasks.clear()
         self._positions.clear()
+        self._ignored.clear()
         self._awaited.clear()
         self._deadlines.forget()
 
@@ -300,7 +308,7 @@ class Runner:
         """Wait for something to do, decode it while the batch before is stored, decide it, and hand it on."""
         if self._fetch is None:
             self._begin_fetch(consumer)
-        await self._wait_for_work()
+        quiet = await self._wait_for_work()
         self.last_turn = time.monotonic()
         if self._reclaim or self._stopping:
             return
@@ -317,10 +325,11 @@ class Runner:
             return
         want(internal, self._tasks, wanted)
         items += internal
-        if items:
+        if items and not self._put_off(items):
+            items, self._ignored = self._ignored + items, []
             await self._relay.room(_MOST_UNSENT)
             await self._pipeline(items, wanted, redecided)
-        else:
+        elif quiet:
             await self._rest()
         self._telling.now_and_then(consumer)
 
@@ -329,26 +338,49 @@ class Runner:
         wait_ms = _POLL_MS if self.ready else _FIRST_POLL_MS
         self._fetch = asyncio.create_task(consumer.getpages(wait_ms, self._settings.batch_size), name="fetch")
 
-    async def _wait_for_work(self) -> None:
+    async def _wait_for_work(self) -> bool:
+        """Wait until there may be something to do; True where nothing happened for so long that the service rests."""
         assert self._fetch is not None
         if self._fetch.done() or self._awaited:
             await asyncio.sleep(0)
-            return
-        if self._effects.results:
+            return False
+        quiet = False
+        if not self._effects.results:
+            if self._woken is None:
+                self._woken = asyncio.create_task(self._wake.wait(), name="wake")
+            waits: set[asyncio.Future[Any]] = {self._fetch, self._woken}
+            if self._storing is not None:
+                waits.add(self._storing)
+            left = self._relay.confirmed or self._ignored
+            soon = left or self._deadlines.near(_POLL_MS) or self._effects.near(_POLL_MS)
+            done, _ = await asyncio.wait(waits, timeout=_QUIET if soon else 1.0, return_when=asyncio.FIRST_COMPLETED)
+            quiet = not done
+            if self._woken is not None and self._woken.done():
+                self._woken = None
+                self._wake.clear()
+            if self._storing is not None and self._storing.done():
+                await self._finish_storing()
+        if self._effects.results and not self._fetch.done():
             # A transaction for each would cost more than the mail did: those that end soon after come along.
             await asyncio.wait({self._fetch}, timeout=_GATHER)
-            return
-        waits: set[asyncio.Future[Any]] = {self._fetch, asyncio.ensure_future(self._wake.wait())}
-        if self._storing is not None:
-            waits.add(self._storing)
-        soon = self._relay.confirmed or self._deadlines.near(_POLL_MS) or self._effects.near(_POLL_MS)
-        timeout = _FLUSH_AFTER if soon else 1.0
-        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits - {self._fetch, self._storing}:
-            wait.cancel()
-        self._wake.clear()
-        if self._storing is not None and self._storing.done():
-            await self._finish_storing()
+        return quiet
+
+    def _put_off(self, items: list[Item]) -> bool:
+        """Whether items, none of which anything of this service asks for, were laid by for the next batch.
+
+        All that is stored of them is the position behind them, which may as well move with what comes next: a
+        transaction, with its write to the disk, for each of them is what most of them would cost. When the worker dies
+        they are read again.
+        """
+        if len(self._ignored) + len(items) >= self._settings.batch_size or not all(map(is_ignored, items)):
+            return False
+        now = time.monotonic()
+        if not self._ignored:
+            self._ignored_since = now
+        elif now > self._ignored_since + _LONGEST_IGNORED:
+            return False
+        self._ignored += items
+        return True
 
     def _fetched(self, consumer: PageConsumer, wanted: Wanted) -> list[Item]:
         """Items of what the fetch brought, and the keys whose states they need; the next fetch begins at once."""
@@ -602,8 +634,17 @@ class Runner:
             gc.collect(1)
 
     async def _rest(self) -> None:
-        """Nothing came: let the outbox shrink."""
-        if self._relay.confirmed and self._storing is None:
+        """Nothing comes: move on past what was ignored, and let the outbox shrink.
+
+        Confirmed rows go with the next batch as long as there is one. A transaction of their own after each batch would
+        double the number of transactions of a service that takes one event at a time.
+        """
+        if self._storing is not None:
+            return
+        if self._ignored:
+            items, self._ignored = self._ignored, []
+            self._begin(items, {}, {})
+        elif self._relay.confirmed:
             await self._flush()
 
     async def _flush(self) -> None:
@@ -663,6 +704,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         self._runner.assigned(self._consumer)
+
+
+def is_ignored(item: Item) -> bool:
+    """Whether an item is a record in its place that nothing of the service asks for: only the position moves."""
+    return item.decide is None and item.error is None and not item.misplaced and item.record is not None
 
 
 def _idents(items: Sequence[Item]) -> list[tuple[str, str]]:

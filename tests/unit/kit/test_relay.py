@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -14,13 +15,16 @@ TARGET = Target("ledger.events", 0)
 
 
 class Producer:
-    """Confirms each record batch at once and counts them."""
+    """Confirms each record batch at once; `then` is called when the sender of the first one has ended."""
 
-    def __init__(self) -> None:
-        self.sent = 0
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._then: Callable[[], None] | None = then
 
     async def send_batch(self, batch: Ready, topic: str, partition: int) -> asyncio.Future[None]:
-        self.sent += 1
+        then, self._then = self._then, None
+        if then is not None:
+            # Runs when the sender's task is over and before anybody was told so.
+            asyncio.get_running_loop().call_soon(then)
         confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         confirmed.set_result(None)
         return confirmed
@@ -37,26 +41,16 @@ def pack() -> Pack:
 
 def test_rows_that_come_while_a_sender_ends_are_sent_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> list[int]:
-        loop = asyncio.get_running_loop()
-        producer = Producer()
-        later = [(2, pack())]
-        done = asyncio.Event()
-
-        def confirmed() -> None:
-            if later:
-                # Runs when the sender's task is over and before anybody was told so.
-                loop.call_soon(relay.publish, [later.pop()])
-            else:
-                done.set()
-
-        relay = Relay("127.0.0.1:1", "relay", confirmed)
+        relay = Relay("127.0.0.1:1", "relay")
+        producer = Producer(lambda: relay.publish([(2, pack())]))
 
         async def started() -> Producer:
             return producer
 
         monkeypatch.setattr(relay, "_started", started)
         relay.publish([(1, pack())])
-        await asyncio.wait_for(done.wait(), 5)
+        while relay._senders:
+            await asyncio.wait(relay._senders.values(), timeout=5)
         return relay.confirmed
 
     assert asyncio.run(scenario()) == [1, 2]

@@ -50,6 +50,25 @@ class Workbench:
         items = [item for one in records for item in self.runner._reader.read(one.topic, one.partition, [one], {})]
         await self._pipeline(items)
 
+    async def turn(self, *records: Record, quiet: bool = False) -> None:
+        """One turn of the loop, for which these records were fetched; `quiet`: after a wait in which nothing came."""
+        runner = self.runner
+        items = [item for one in records for item in runner._reader.read(one.topic, one.partition, [one], {})]
+
+        def fetched(_: object, wanted: Wanted) -> list[Item]:
+            want(items, runner._tasks, wanted)
+            return items
+
+        async def waited() -> bool:
+            return quiet
+
+        runner._begin_fetch = lambda _: None  # type: ignore[method-assign]
+        runner._fetched = fetched  # type: ignore[method-assign,assignment]
+        runner._wait_for_work = waited  # type: ignore[method-assign]
+        runner._telling.now_and_then = lambda _: None  # type: ignore[method-assign]
+        await runner._turn(_NoConsumer())  # type: ignore[arg-type]
+        await runner._finish_storing()
+
     async def _pipeline(self, items: list[Item]) -> None:
         wanted: Wanted = {}
         want(items, self.runner._tasks, wanted)
@@ -302,3 +321,85 @@ def test_what_waited_is_tried_again_with_a_batch_that_has_to_be_decided_again(on
 
 def _repeat(desk: Desk) -> Record:
     return desk.record(opened("b1"), key="b1", id="known")
+
+
+def _asks_for_no_entries(desk: Desk) -> None:
+    inlet = desk.wiring.inlets["ledger.entries"]
+    inlet.decides.clear()  # type: ignore[attr-defined]
+    inlet.routes.clear()  # type: ignore[attr-defined]
+
+
+async def _entries_position(bench: Workbench) -> int:
+    ((offset,),) = await bench.query("SELECT max(next_offset) FROM kit_position WHERE topic = 'ledger.entries'")
+    return int(offset)
+
+
+def test_what_nobody_asks_for_goes_past_with_the_next_batch(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        desk = bench.desk
+        _asks_for_no_entries(desk)
+        await bench.turn(desk.record(EntryMade(amount=5)))
+        assert await _entries_position(bench) == 0
+        await bench.turn(desk.record(EntryMade(amount=6)))
+        await bench.turn(desk.record(opened()))
+
+        assert await _entries_position(bench) == 2
+        assert await bench.query("SELECT count(*) FROM ledger_account") == [(1,)]
+
+    on_bench(scene)
+
+
+def test_what_nobody_asks_for_goes_past_when_nothing_comes_any_more(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        desk = bench.desk
+        _asks_for_no_entries(desk)
+        await bench.turn(desk.record(EntryMade(amount=5)))
+        await bench.turn(quiet=True)
+
+        assert await _entries_position(bench) == 1
+
+    on_bench(scene)
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 3}])
+def test_no_more_of_what_nobody_asks_for_is_kept_than_a_batch_takes(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        desk = bench.desk
+        _asks_for_no_entries(desk)
+        for amount in (5, 6):
+            await bench.turn(desk.record(EntryMade(amount=amount)))
+        assert await _entries_position(bench) == 0
+        await bench.turn(desk.record(EntryMade(amount=7)))
+
+        assert await _entries_position(bench) == 3
+
+    on_bench(scene)
+
+
+def test_what_nobody_asks_for_does_not_wait_for_long_where_nothing_else_comes(
+    on_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(bench: Workbench) -> None:
+        desk = bench.desk
+        _asks_for_no_entries(desk)
+        await bench.turn(desk.record(EntryMade(amount=5)))
+        monkeypatch.setattr("services.kit.runner._LONGEST_IGNORED", -1.0)
+        await bench.turn(desk.record(EntryMade(amount=6)))
+
+        assert await _entries_position(bench) == 2
+
+    on_bench(scene)
+
+
+def test_confirmed_rows_wait_for_a_batch_to_go_with_until_the_service_rests(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        desk = bench.desk
+        await bench.turn(desk.record(opened()))
+        bench.runner._relay.confirmed = list(bench.published)
+        await bench.turn()
+        assert await bench.query("SELECT count(*) FROM kit_outbox") == [(1,)]
+        await bench.turn(quiet=True)
+
+        assert await bench.query("SELECT count(*) FROM kit_outbox") == [(0,)]
+
+    on_bench(scene)
