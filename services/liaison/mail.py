@@ -15,11 +15,13 @@ from contextlib import asynccontextmanager
 from email.header import Header
 from email.utils import format_datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import aiosmtplib
+from aiosmtplib.typing import Default
 from jinja2 import Template
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,6 +36,9 @@ Notice = NoticeQueued | PartnerNoticeQueued
 
 _END = "\r\n"
 """What ends a line of a mail."""
+
+_LINE = 76
+"""Characters on a line of base64 at the most (RFC 2045)."""
 
 _PERMANENT = 500
 _ANSWER_LIMIT = 500
@@ -91,7 +96,7 @@ class Letter:
             "MIME-Version: 1.0",
             f"From: {self._sender}",
             f"To: {_mailbox('To', f'{notice.name_zh} {notice.name_en}', notice.email)}",
-            f"Subject: {Header(_one_line(subject), 'utf-8', header_name='Subject').encode(linesep=_END)}",
+            f"Subject: {_subject(subject)}",
             f"Date: {format_datetime(notice.occurred_at)}",
             f"Message-ID: <{notice.notice_id}@{self._domain}>",
             # Mail programs then show all notices of one file as one conversation.
@@ -138,13 +143,24 @@ def _acknowledge_by(notice: NoticeQueued) -> Pair | None:
 
 def _part(kind: str, text: str) -> str:
     """A part of a mail, in base64. Text travels with both signs at the end of a line (RFC 2046), also inside it."""
-    coded = base64.encodebytes(text.replace("\n", _END).encode()).decode().replace("\n", _END)
+    coded = base64.b64encode(text.replace("\n", _END).encode()).decode()
+    lines = [coded[begin : begin + _LINE] for begin in range(0, len(coded), _LINE)]
     return (
         f'Content-Type: text/{kind}; charset="utf-8"{_END}MIME-Version: 1.0{_END}'
-        f"Content-Transfer-Encoding: base64{_END}{_END}{coded}{_END}"
+        f"Content-Transfer-Encoding: base64{_END}{_END}{_END.join(lines)}{_END}{_END}"
     )
 
 
+# Words in headers are coded again and again for the same few persons, and for all who get a notice of one thing: kept,
+# they cost nothing, and without it a fifth of what a mail takes to be written.
+
+
+@lru_cache(maxsize=256)
+def _subject(text: str) -> str:
+    return Header(_one_line(text), "utf-8", header_name="Subject").encode(linesep=_END)
+
+
+@lru_cache(maxsize=1024)
 def _mailbox(header: str, name: str, address: str) -> str:
     """A name beside its address. The address is plain: the directory takes no others."""
     mailbox = Header(_one_line(name), "utf-8", header_name=header)
@@ -216,7 +232,7 @@ class Mailer:
         trust = None
         if settings.tls is not Tls.NONE:
             trust = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-        connection = aiosmtplib.SMTP(
+        connection = Connection(
             hostname=settings.host,
             port=settings.port,
             use_tls=settings.tls is Tls.TLS,
@@ -233,6 +249,35 @@ class Mailer:
             connection.close()
             raise
         return connection
+
+
+class Connection(aiosmtplib.SMTP):
+    """A connection that hands a mail over as `Letter` wrote it.
+
+    The library looks at every character for ends of lines to mend and dots to double, which takes a quarter of its time
+    for a mail and finds none in ours.
+    """
+
+    async def data(  # the parameters are the library's
+        self,
+        message: str | bytes,
+        /,
+        *,
+        timeout: Any = Default.token,  # noqa: ASYNC109
+    ) -> aiosmtplib.SMTPResponse:
+        """DATA and the mail behind it; raises SMTPDataError where the server does not take it."""
+        protocol = self.protocol
+        content = message.encode("ascii") if isinstance(message, str) else message
+        if protocol is None or f"{_END}.".encode() in content or not content.endswith(_END.encode()):
+            return await super().data(content, timeout=timeout)
+        begun = await self.execute_command(b"DATA", timeout=timeout)
+        if begun.code != aiosmtplib.SMTPStatus.start_input:
+            raise aiosmtplib.SMTPDataError(begun.code, begun.message)
+        protocol.write(content + f".{_END}".encode())
+        answer = await protocol.read_response(self.timeout if timeout is Default.token else timeout)
+        if answer.code != aiosmtplib.SMTPStatus.completed:
+            raise aiosmtplib.SMTPDataError(answer.code, answer.message)
+        return answer
 
 
 async def _deliver(connection: aiosmtplib.SMTP, sender: str, recipient: str, content: bytes) -> Done | Refused:

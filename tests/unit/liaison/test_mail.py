@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -151,6 +152,16 @@ def test_line_breaks_and_control_characters_cannot_begin_another_header() -> Non
     assert mail["Bcc"] is None
     assert mail["X-Evil"] is None
     assert len(mail["To"].addresses) == 1
+
+
+def test_no_line_of_a_mail_begins_with_a_dot_or_ends_with_one_sign() -> None:
+    # Such lines would have to be changed on their way, which the connection leaves out.
+    evil = ".木业\n.\n\r.\r\n.\r\nQUIT\r\n"
+    (notice,) = some_notices(name_zh=evil, subject_zh=evil * 20, text_zh=evil * 500)
+    mail = Letter(MailSettings()).write(notice)
+
+    assert re.search(rb"(?<!\r)\n|\r(?!\n)|\A\.|\n\.", mail) is None
+    assert mail.endswith(b"\r\n")
 
 
 def test_one_connection_serves_many_mails(server: Controller, postbox: Postbox) -> None:
