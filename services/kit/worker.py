@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import faust
+import mode.loop
 import structlog
 
 from services.kit.app import build_app
@@ -61,6 +62,9 @@ def _alone(url: str, service: str) -> Iterator[None]:
 
 def run_app(app: faust.App, settings: Settings) -> None:
     """Run a Faust app in this process until SIGTERM or SIGINT."""
+    # A service that takes one event at a time spends a third of its time on turns of the loop, timers and wake-ups from
+    # the database's thread, which cost uvloop half of what they cost asyncio's own loop.
+    mode.loop.use("uvloop")
     # Faust makes its own folder and not those above it, which are there before only where SQLite keeps its files.
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     worker = faust.Worker(
