@@ -11,7 +11,7 @@ import base64
 import ssl
 import unicodedata
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.header import Header
 from email.utils import format_datetime
 from enum import StrEnum
@@ -281,12 +281,18 @@ class Connection(aiosmtplib.SMTP):
 
 
 async def _deliver(connection: aiosmtplib.SMTP, sender: str, recipient: str, content: bytes) -> Done | Refused:
+    # Step by step: the library's `sendmail` takes both addresses apart twice and mends the mail once more to tell its
+    # size, of which a server that minds would say no less when it has the mail.
     try:
-        _, answer = await connection.sendmail(sender, [recipient], content)
-    except aiosmtplib.SMTPRecipientsRefused as error:
-        return _refusal(error.recipients[0])
-    except aiosmtplib.SMTPDataError as error:
-        return _refusal(error)
+        await connection.mail(sender)
+        await connection.rcpt(recipient)
+        _, answer = await connection.data(content)
+    except aiosmtplib.SMTPResponseException as error:
+        with suppress(aiosmtplib.SMTPException, ConnectionError):
+            await connection.rset()
+        if isinstance(error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPDataError):
+            return _refusal(error)
+        raise
     return Done(answer[:_ANSWER_LIMIT])
 
 
