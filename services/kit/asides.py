@@ -12,7 +12,7 @@ from services.kit.batch import Batch, Target
 from services.kit.failures import TooManyUnexpected
 from services.kit.reading import DEAD_LETTER_SOURCE, OWN_HEADERS, Item, dead_letter_id
 from services.kit.record_batch import body_of
-from services.kit.records import Record, StoredRecord
+from services.kit.records import StoredRecord
 from services.kit.store import MARSHAL
 from services.kit.tables import DEAD
 from services.kit.task import Task
@@ -97,7 +97,7 @@ def note_failure(batch: Batch, item: Item, failure: Exception, limits: Limits) -
     text = f"{type(failure).__name__}: {failure}"
     batch.notes.append(("unexpected failure", {"error": text[:500], "at": place}))
     limits.unexpected(f"{text} in {place}")
-    if item.record is None:
+    if not item.is_record:
         raise TooManyUnexpected(f"{text} in {place}: a deadline or an effect's result can't be put aside") from failure
     return text
 
@@ -140,22 +140,25 @@ def _remember(batch: Batch, item: Item, task: Task, key: str) -> None:
 
 def waits(batch: Batch, item: Item, task: Task) -> bool:
     """Whether an input stands behind a parked one of its key and topic that is still early."""
-    record, event = item.record, item.event
-    if record is None or event is None:
+    event = item.event
+    if not item.is_record or event is None or not (item.parked or event.subject in task.parked):
         return False
+    record = item.record
+    assert record is not None
     if item.parked:
         return (item.task, event.subject, record.topic) in batch.still_early
-    waiting = task.parked.get(event.subject)
-    return waiting is not None and record.topic in waiting
+    return record.topic in task.parked[event.subject]
 
 
-def send_on(batch: Batch, item: Item, record: Record) -> None:
+def send_on(batch: Batch, item: Item) -> None:
     """A record that a foreign client put on a wrong partition: one reader sends it on, the others leave it out."""
     inlet = item.inlet
     assert inlet is not None
     if not inlet.sends_on:
         batch.count("misplaced")
         return
+    record = item.record
+    assert record is not None
     target = Target(record.topic, partition_of(record.key or b"", inlet.topic.partitions))
     headers = [(name, value) for name, value in record.headers if value is not None]
     batch.send(item.task, target, body_of(record.key, record.value, headers))

@@ -215,10 +215,10 @@ class _Round:
 
     def _special(self, view: View, item: Item) -> None:
         """Everything that is not a fresh, well-formed record of a task without parked inputs."""
-        batch, record, task = self.batch, item.record, view.task
-        if record is not None:
+        batch, task = self.batch, view.task
+        if item.is_record:
             if item.misplaced:
-                asides.send_on(batch, item, record)
+                asides.send_on(batch, item)
                 return
             if item.decide is None and item.error is None:
                 batch.count("ignored")
@@ -241,7 +241,7 @@ class _Round:
 
     def _accept_special(self, view: View, item: Item, key: str) -> None:
         batch, task = self.batch, view.task
-        if item.record is not None:
+        if item.is_record:
             self._take_in(item, APPLIED)
             if item.parked:
                 asides.unpark(batch, item, task)
@@ -303,7 +303,7 @@ class _Round:
         return False
 
     def _not_applied(self, view: View, item: Item, failure: Exception) -> None:
-        if item.record is None:
+        if not item.is_record:
             # A deadline or an effect's result can be neither parked nor a dead letter.
             self.fail(item, view.task, failure)
         elif isinstance(failure, Early):
@@ -345,7 +345,7 @@ class _Round:
     def _take_in(self, item: Item, outcome: int) -> None:
         """The inbox row of an input, and of the dead letter that it was."""
         batch = self.batch
-        if item.record is None or item.event is None or not item.known:
+        if not item.is_record or item.event is None or not item.known:
             return
         ident = (item.event.source, item.event.id)
         if item.redrives is not None:

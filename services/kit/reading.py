@@ -85,6 +85,11 @@ class Item(_Usual):
         self.known = True
 
     @property
+    def is_record(self) -> bool:
+        """Whether it came as a record: now, parked, or round again."""
+        return self._whence is not None
+
+    @property
     def record(self) -> Record | None:
         """The record that it came with; made of the page's bytes only when somebody asks, which is rare."""
         whence = self._whence

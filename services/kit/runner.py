@@ -708,7 +708,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 def is_ignored(item: Item) -> bool:
     """Whether an item is a record in its place that nothing of the service asks for: only the position moves."""
-    return item.decide is None and item.error is None and not item.misplaced and item.record is not None
+    return item.decide is None and item.error is None and not item.misplaced and item.origin is not None
 
 
 def _idents(items: Sequence[Item]) -> list[tuple[str, str]]:
