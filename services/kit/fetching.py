@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,6 +19,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from services.kit.pages import Found, Page, Unusual
 from services.kit.records import Record
+from services.kit.sessions import Session
 
 
 class Taken(NamedTuple):
@@ -36,7 +37,7 @@ class PageConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     async def start(self) -> None:
         """Connect, and listen to what fetches bring."""
         await super().start()
-        self._answers = _Answers(self._client)
+        self._answers = _Answers(self._client, self._subscription)
         # Nothing is assigned yet, so nothing was fetched.
         self._fetcher._client = self._answers
 
@@ -129,10 +130,14 @@ def _page_of(place: TopicPartition, first: int, data: bytes, wanted: int) -> Pag
 
 
 class _Answers:
-    """The client as its fetcher sees it; keeps the bytes that fetches bring, and from which offset on, by partition."""
+    """The client as its fetcher sees it: fetches within sessions, and keeps the bytes that they bring, with the offset
+    that they were asked from, by partition."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, subscription: Any) -> None:
         self._client = client
+        self._subscription = subscription
+        self._sessions: dict[int, Session] = {}
+        self._assignment: Any = None
         self.of: dict[TopicPartition, tuple[int, bytes]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -140,11 +145,40 @@ class _Answers:
 
     async def send(self, node_id: int, request: Any) -> Any:
         """What the client does; between its answer and the fetcher's use of it nothing else can happen."""
-        response = await self._client.send(node_id, request)
-        if isinstance(request, FetchRequest):
-            asked = {(topic, number): first for topic, parts in request.topics for number, first, _ in parts}
-            for topic, parts in response.topics:
-                for number, code, *_, data in parts:
-                    if code == 0 and data:
-                        self.of[TopicPartition(topic, number)] = (asked[topic, number], data)
+        if not isinstance(request, FetchRequest):
+            return await self._client.send(node_id, request)
+        self._begin_anew_after_a_rebalance()
+        session = self._sessions.setdefault(node_id, Session())
+        try:
+            response = await self._client.send(node_id, session.request(request))
+        except BaseException:
+            session.broken()
+            raise
+        session.answered(response)
+        asked = {TopicPartition(topic, number): first for topic, parts in request.topics for number, first, _ in parts}
+        told = set()
+        for topic, parts in response.topics:
+            for number, code, *_, data in parts:
+                place = TopicPartition(topic, number)
+                told.add(place)
+                if code == 0 and data:
+                    self.of[place] = (asked[place], data)
+        if not getattr(response, "error_code", 0):
+            self._note_unchanged({place: asked[place] for place in asked.keys() - told})
         return response
+
+    def _begin_anew_after_a_rebalance(self) -> None:
+        """A new assignment knows nothing of its partitions, and has to be told of them, also where nothing changed."""
+        subscription = self._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is not self._assignment:
+            self._assignment = assignment
+            self._sessions.clear()
+
+    def _note_unchanged(self, asked: Mapping[TopicPartition, int]) -> None:
+        """What the broker does not mention is now as it was: so the fetcher would have noted it, had it been told."""
+        now_ms = int(time.time() * 1000)
+        for place, first in asked.items():
+            state = None if self._assignment is None else self._assignment.state_value(place)
+            if state is not None and state.has_valid_position and state.position == first:
+                state.timestamp = now_ms
