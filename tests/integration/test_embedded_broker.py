@@ -23,6 +23,7 @@ from services.embedded.container import OWNER_LABEL, connect_engine, remove_orph
 from services.embedded.kafka import Origin, find_or_start
 from services.embedded.smtp import Mail, SmtpProcess, read_mails
 from tests.support.brokers import create_topics, in_ci, jar_cache, kafka_container, unique
+from tests.support.cluster import running_cluster
 
 STARTED_KAFKA = """
 import sys, time
@@ -143,6 +144,14 @@ def test_a_container_whose_program_was_killed_is_removed_by_the_next_one(tmp_pat
         program.wait()
         remove_orphans(engine)
         assert owned() == []
+
+
+def test_a_broker_of_a_cluster_says_whose_it_is_so_that_it_is_removed_as_well() -> None:
+    if not in_ci() and not docker_answers():
+        pytest.skip("Docker does not answer")
+    with running_cluster(brokers=1) as cluster:
+        (node,) = cluster.nodes
+        assert f"/{os.getpid()}-" in node.get_wrapped_container().labels[OWNER_LABEL]
 
 
 def test_a_container_of_a_tests_own_keeps_its_address_when_it_is_killed_and_started_again() -> None:

@@ -70,7 +70,8 @@ class Node(KafkaContainer):
         self.address = voters[number]
         self._voters = voters
         endpoint = self.get_docker_client().client.api.create_endpoint_config(ipv4_address=self.address)
-        self.with_kwargs(network=network, networking_config={network: endpoint})
+        # `with_kwargs` forgets those before, among them the label by which `remove_orphans` knows whose it is.
+        self.with_kwargs(**self._kwargs, network=network, networking_config={network: endpoint})
 
     def start(self) -> Self:
         """Start it without waiting: alone, none of several answers."""
