@@ -6,6 +6,7 @@ packet that is dropped in a broker's network namespace is missing on the very co
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import re
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from docker.errors import APIError
@@ -43,6 +46,8 @@ from services.embedded.java import new_cluster_id
 READY_SECONDS = 240
 STOP_SECONDS = 40
 """How long a broker may take to hand its partitions over and end; after that the engine kills it."""
+COORDINATOR_SECONDS = 60
+"""How long a group may be without a broker that keeps it, or that says so."""
 REPLICAS = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",
@@ -161,8 +166,7 @@ class Cluster:
 
     def coordinator(self, group: str) -> Node:
         """The broker that keeps a consumer group, as the cluster says when it is asked for it."""
-        described = self._admin.describe_consumer_groups([group], request_timeout=20)[group].result(20)
-        return self._node(described.coordinator.id)
+        return self._node(asyncio.run(_coordinator(self.bootstrap_servers, group)))
 
     def leader(self, topic: str, partition: int) -> Node:
         """The broker that leads a partition."""
@@ -197,6 +201,26 @@ class Cluster:
                 if partition.leader < 0 or len(partition.isrs) < len(partition.replicas):
                     return f"{name}[{partition.id}] is in sync on {partition.isrs} of {partition.replicas}"
         return ""
+
+
+async def _coordinator(bootstrap_servers: str, group: str) -> int:
+    """The number of the broker that keeps a group; asks until one answers.
+
+    Not by librdkafka: where the coordinator that its admin client remembers is gone, it waits for it, and then aborts
+    the whole process (confluentinc/librdkafka#4605).
+    """
+    end = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=5000)
+        try:
+            await admin.start()
+            return int(await admin.find_coordinator(group))
+        except KafkaError:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.2)
+        finally:
+            await admin.close()
 
 
 @contextmanager
