@@ -21,6 +21,8 @@ from services.embedded.broker import free_ports
 VARIABLE = "KOUAN_TEST_POSTGRES_URL"
 START_SECONDS = 60
 ATTEMPTS = 3
+_HOME = "kouan-postgres-"
+"""How the folders of servers are called; the number of the process that started it follows."""
 
 
 class PostgresUnavailable(Exception):
@@ -42,7 +44,8 @@ def running_postgres() -> Iterator[str]:
 def own_postgres(folder: Path | None = None) -> Iterator[Server]:
     """A server of the test's own, to be stopped, killed and started again; its data go into `folder`, if given."""
     binaries, user = find_binaries(), _server_user()
-    home = Path(tempfile.mkdtemp(prefix="kouan-postgres-"))
+    _end_orphans(binaries, user)
+    home = Path(tempfile.mkdtemp(prefix=f"{_HOME}{os.getpid()}-"))
     try:
         server = Server(binaries, home, (folder or home) / "data", user)
         server.hand_over(home)
@@ -176,6 +179,25 @@ def _server_user() -> str | None:
         except KeyError:
             continue
     raise PostgresUnavailable("没有可运行 PostgreSQL 的普通用户 / no unprivileged user to run PostgreSQL as")
+
+
+def _end_orphans(binaries: Path, user: str | None) -> None:
+    """End the servers whose test runs were killed before they could do it themselves, and remove what they wrote."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_HOME}*-*"):
+        owner = home.name.removeprefix(_HOME).partition("-")[0]
+        if owner.isdigit() and not _exists(int(owner)):
+            Server(binaries, home, home / "data", user).stop("immediate")
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _children(pid: int) -> list[int]:
