@@ -94,15 +94,28 @@ def silent_owner() -> None:
 
 def retry_that_skips() -> None:
     """A batch that the database could not take for the moment is left behind."""
-    whole = runner.Runner._stored
+    whole = Store.store
 
-    async def broken(self: runner.Runner, items: Any, batch: Batch, *arguments: Any) -> None:
+    def refused(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
         try:
-            await whole(self, items, batch, *arguments)
-        except Transient:
-            self._forget_states(batch)
+            return whole(self, batch, confirmed)
+        except Transient as failure:
+            failure.batch = batch  # type: ignore[attr-defined]
+            raise
 
-    runner.Runner._stored = broken  # type: ignore[method-assign]
+    def leaving_behind(storing: Callable[..., Any]) -> Callable[..., Any]:
+        async def broken(self: runner.Runner, *arguments: Any) -> None:
+            try:
+                await storing(self, *arguments)
+            except Transient as failure:
+                self._forget_states(failure.batch)  # type: ignore[attr-defined]
+
+        return broken
+
+    Store.store = refused  # type: ignore[assignment,method-assign]
+    # What was decided in doubt is stored by the second way, once it was decided again.
+    for name in ("_stored", "_again"):
+        setattr(runner.Runner, name, leaving_behind(getattr(runner.Runner, name)))
 
 
 def deadline_first() -> None:
