@@ -22,7 +22,16 @@ from tests.support.mistakes import mistakes
 from tests.support.outcome import Outcome, differences, read_outcome
 from tests.support.postgres import fresh_database
 from tests.support.scenario import Scenario, build_scenario
-from tests.support.system import ALL_SERVICES, System, publish, publishing, running_system, wait_until
+from tests.support.system import (
+    ALL_SERVICES,
+    STILL_SECONDS,
+    Stillness,
+    System,
+    publish,
+    publishing,
+    running_system,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
@@ -88,12 +97,13 @@ def kill_each_in_turn(system: System, undisturbed: Run, shares: tuple[float, ...
     chance = random.Random(seed)
     due = {name: list(shares) for name in ALL_SERVICES}
     killed = 0
-    end = time.monotonic() + 240
+    stillness = Stillness()
     while any(due.values()):
-        assert time.monotonic() < end, f"these were never so far: {due}"
-        for name, left in due.items():
-            if left and system.progress(name) >= left[0] * undisturbed.records[name]:
-                left.pop(0)
+        read = {name: system.progress(name) for name, left in due.items() if left}
+        assert stillness.lasts(read) < STILL_SECONDS, f"these stand still: {read}, to be killed at {due}"
+        for name, records in read.items():
+            if records >= due[name][0] * undisturbed.records[name]:
+                due[name].pop(0)
                 victim = chance.choice(system.workers_of(name))
                 victim.kill()
                 victim.start()
@@ -181,7 +191,10 @@ def test_a_worker_that_slept_longer_than_its_session_changes_nothing_when_it_wak
 
 def pause_at_work(system: System, service: str, records: int) -> None:
     """Stop the first worker of a service while its own tasks have records before them."""
-    wait_until(lambda: system.progress(service) >= records, 120, f"{service} has read {records} records")
+    stillness = Stillness()
+    while (read := system.progress(service)) < records:
+        assert stillness.lasts(read) < STILL_SECONDS, f"{service} stands still at {read} of {records} records"
+        time.sleep(0.02)
     system.epochs_before[service] = system.databases.epochs(service)
     system.workers_of(service)[0].pause()
 

@@ -61,6 +61,20 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
         time.sleep(0.05)
 
 
+class Stillness:
+    """How long something has been the same: a busy machine takes its time, and only what stands still hangs."""
+
+    def __init__(self) -> None:
+        self._last: object = None
+        self._since = time.monotonic()
+
+    def lasts(self, now: object) -> float:
+        """For how many seconds it has been as it is now."""
+        if now != self._last:
+            self._last, self._since = now, time.monotonic()
+        return time.monotonic() - self._since
+
+
 class Publisher:
     """The systems of both sides in one: sends inputs in order, each exactly once, to the partition that it names."""
 
@@ -213,13 +227,10 @@ class System:
 
     def settle(self, still_seconds: float = STILL_SECONDS) -> None:
         """Wait until nothing is under way any more; fails when what is under way has stood still for so long."""
-        last: list[str] = []
-        since = time.monotonic()
+        stillness = Stillness()
         while reasons := self.unsettled():
             self.workers.check_alive()
-            if reasons != last:
-                last, since = reasons, time.monotonic()
-            if time.monotonic() - since > still_seconds:
+            if stillness.lasts(reasons) > still_seconds:
                 logs = "\n".join(process.tail(8) for process in self.workers)
                 raise AssertionError(f"still for {still_seconds:g} s: {'; '.join(reasons)}\n{logs}")
             time.sleep(0.1)
