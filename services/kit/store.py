@@ -208,17 +208,18 @@ class Store:
     def load(
         self, keys: Mapping[str, Sequence[str]], claims: Mapping[str, Sequence[str]], inputs: Sequence[tuple[str, str]]
     ) -> tuple[dict[str, dict[str, Entry]], dict[str, dict[str, str]], dict[tuple[str, str], tuple[int, int]]]:
-        """States of keys and holders of claims, both by aggregate, and what the inbox knows of inputs."""
-        with self.database.transaction():
-            states = {
-                name: dict(map(self.states[name].entry, self.database.query(self.states[name].select, (wrap(wanted),))))
-                for name, wanted in keys.items()
-            }
-            holders = {
-                name: dict(self.database.query(self._holders, (name, wrap(wanted)))) for name, wanted in claims.items()
-            }
-            seen = self.seen(inputs) if inputs else {}
-        return states, holders, seen
+        """States of keys and holders of claims, both by aggregate, and what the inbox knows of inputs.
+
+        Without a transaction: what another worker writes between two of these reads is found when the batch is stored.
+        """
+        states = {
+            name: dict(map(self.states[name].entry, self.database.query(self.states[name].select, (wrap(wanted),))))
+            for name, wanted in keys.items()
+        }
+        holders = {
+            name: dict(self.database.query(self._holders, (name, wrap(wanted)))) for name, wanted in claims.items()
+        }
+        return states, holders, self.seen(inputs) if inputs else {}
 
     def seen(self, inputs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int]]:
         """Digest and outcome of those inputs, given as (source, id), that were taken in before."""
