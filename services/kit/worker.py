@@ -39,13 +39,18 @@ def run(service: Service, settings: Settings | None = None, catalogue: Catalogue
     url = settings.database_for(service.name)
     with _alone(url, service.name):
         migrate_when_possible(url, service.name, service.migrations)
+    tune_interpreter()
+    run_app(build_app(Runner(wiring, settings), service.name, settings), settings)
+
+
+def tune_interpreter() -> None:
+    """Set the interpreter up for a runner, when everything is imported and nothing runs yet."""
     # What exists now stays: the collector need not walk it again, and runs between batches only.
     gc.collect()
     gc.freeze()
     gc.disable()
     # The database's thread needs the lock for moments only: at the default of 5 ms it would wait longer than it works.
     sys.setswitchinterval(0.0001)
-    run_app(build_app(Runner(wiring, settings), service.name, settings), settings)
 
 
 @contextmanager

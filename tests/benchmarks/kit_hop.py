@@ -7,15 +7,17 @@ to start, and the URL of a database in place of SQLite.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 import time
 from pathlib import Path
+
+import uvloop
 
 from services.kit.migrate import migrate
 from services.kit.runner import Runner
 from services.kit.settings import Settings
 from services.kit.wiring import wire
+from services.kit.worker import tune_interpreter
 from tests.benchmarks.hop import build, catalogue
 
 
@@ -59,8 +61,5 @@ if __name__ == "__main__":
     url = sys.argv[5] if len(sys.argv) > 5 else None
     chosen = Settings(bootstrap_servers=bootstrap, data_dir=folder, database_url=url, log_level="WARNING")
     migrate(chosen.database_for("hop"), "hop", build().migrations)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    sys.setswitchinterval(0.0001)
-    asyncio.run(main(chosen, number, warm_up))
+    tune_interpreter()
+    uvloop.run(main(chosen, number, warm_up))

@@ -8,13 +8,14 @@ so that filling does not count in the memory of who measures.
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import sqlite3
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from schemas.envelope import Event
 from schemas.loading import load_contracts
@@ -24,6 +25,7 @@ from services.kit.migrate import migrate
 from services.kit.settings import Settings
 from services.kit.store import StateTable, dumps
 from services.kit.wiring import wire
+from services.kit.worker import tune_interpreter
 from services.screening.domain.case import Case, deadlines
 from services.screening.service import build
 from tests.benchmarks.kit_hop import Meter
@@ -42,11 +44,8 @@ def main() -> None:
         migrate(settings.database_for("screening"), "screening", build().migrations)
         fill_with(Path(folder) / "screening.db", settings, int(stored))
         return
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    sys.setswitchinterval(0.0001)
-    asyncio.run(measure(settings, int(count)))
+    tune_interpreter()
+    uvloop.run(measure(settings, int(count)))
 
 
 async def measure(settings: Settings, count: int) -> None:

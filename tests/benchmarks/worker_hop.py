@@ -7,14 +7,16 @@ it owns.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 import threading
 from pathlib import Path
 
+import uvloop
+
 from services.kit.runner import Runner
 from services.kit.settings import Settings
 from services.kit.wiring import wire
+from services.kit.worker import tune_interpreter
 from tests.benchmarks.hop import build, catalogue
 
 TOLD_EVERY = 0.05
@@ -44,8 +46,5 @@ async def main(settings: Settings, told: Path) -> None:
 if __name__ == "__main__":
     bootstrap, url, folder, file = sys.argv[1:]
     chosen = Settings(bootstrap_servers=bootstrap, data_dir=Path(folder), database_url=url, log_level="WARNING")
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    sys.setswitchinterval(0.0001)
-    asyncio.run(main(chosen, Path(file)))
+    tune_interpreter()
+    uvloop.run(main(chosen, Path(file)))
