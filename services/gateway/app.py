@@ -70,7 +70,7 @@ def run(settings: GatewaySettings | None = None, catalogue: Catalogue | None = N
         def __init__(self, **arguments: Any) -> None:
             super().__init__(gateway, **arguments)
 
-    app = app_around(Run, NAME, settings, silent_s=gateway.silent_s, unready=gateway.unready, needs_broker=False)
+    app = app_around(Run, NAME, settings, silent_s=gateway.silent_s, unready=gateway.unready)
     run_app(app, settings)
 
 

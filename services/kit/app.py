@@ -22,10 +22,12 @@ log = structlog.get_logger()
 _STUCK_AFTER = 60.0
 
 
-class _WithoutConsumer(BootStrategy):
-    """Faust's own consumer may acknowledge what failed; the kit's runner reads instead of it (see the kit's README)."""
+class _WithoutKafka(BootStrategy):
+    """Faust's own consumer may acknowledge what failed, and its producer ends a worker that starts while no broker
+    answers; the kit's runner and relay read and write instead of them (see the kit's README)."""
 
     enable_kafka_consumer = False
+    enable_kafka_producer = False
 
 
 class RunnerService(ModeService):
@@ -79,12 +81,11 @@ def app_around(
     *,
     silent_s: Callable[[], float],
     unready: Callable[[], str],
-    needs_broker: bool = True,
 ) -> faust.App:
     """A Faust app that runs one service of ours, with health and metrics on its web server.
 
     `silent_s` tells for how many seconds the service has not turned, `unready` why it is not ready ("" when it is).
-    Without `needs_broker` it starts also where no broker answers yet.
+    It starts also where no broker answers yet.
     """
     app = faust.App(
         name,
@@ -98,7 +99,7 @@ def app_around(
         datadir=str(settings.data_dir / f"{name}-faust"),
         tabledir=str(settings.data_dir / f"{name}-faust" / "tables"),
     )
-    app.boot_strategy = _WithoutConsumer(app, enable_kafka_producer=needs_broker)
+    app.boot_strategy = _WithoutKafka(app)
     app.service(child)
     _add_pages(app, silent_s, unready)
     return app

@@ -18,7 +18,7 @@ def topic_ids(bootstrap_servers: str, wanted: Mapping[str, int]) -> dict[str, st
         Transient: the cluster does not answer now.
     """
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","), client_id="kouan-check")
+        admin = _admin(bootstrap_servers)
         try:
             described = {topic["name"]: topic for topic in admin.describe_topics() if topic["name"] in wanted}
         finally:
@@ -43,10 +43,17 @@ def group_members(bootstrap_servers: str, group: str) -> int:
         Transient: the cluster does not answer now.
     """
     try:
-        admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers.split(","), client_id="kouan-check")
+        admin = _admin(bootstrap_servers)
         try:
             return len(admin.describe_groups([group])[group]["members"])
         finally:
             admin.close()
     except (KafkaError, OSError) as error:
         raise Transient(f"brokers {bootstrap_servers} do not answer: {error}") from error
+
+
+def _admin(bootstrap_servers: str) -> KafkaAdminClient:
+    # Left to itself it waits for half a minute, and longer and longer in between, when the broker may be back already.
+    return KafkaAdminClient(
+        bootstrap_servers=bootstrap_servers.split(","), client_id="kouan-check", bootstrap_timeout_ms=5000
+    )

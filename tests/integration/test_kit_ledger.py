@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Producer
 from kafka.admin import KafkaAdminClient
 
+from services.embedded.broker import free_ports
 from services.embedded.processes import Process
 from tests.support.brokers import create_topics
 from tests.support.ledger import PARTITIONS
@@ -142,6 +143,18 @@ def event_headers(id: str) -> dict[str, bytes]:
         "ce_subject": b"a1",
         "content-type": b"application/json",
     }
+
+
+def test_a_worker_that_starts_while_no_broker_answers_waits_for_one_and_stops_when_asked_to(
+    kafka: str, tmp_path: Path
+) -> None:
+    with running_ledger(kafka, tmp_path) as ledger:
+        (closed,) = free_ports(1)
+        worker = ledger.worker(KOUAN_BOOTSTRAP_SERVERS=f"127.0.0.1:{closed}").start()
+        eventually(lambda: not worker.alive or worker.tail(200).count("waiting for broker or database") > 1, ledger)
+        assert worker.alive, worker.tail()
+        assert not worker.ready
+        assert worker.stop() == 0
 
 
 def test_both_versions_of_an_event_flow_at_once_and_come_to_the_same(
