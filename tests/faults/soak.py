@@ -22,6 +22,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from services.embedded.processes import Process
 from tests.faults.soak_book import open_book
 from tests.faults.soak_judge import Verdict, judge, write_down
 from tests.faults.soak_limits import watched
@@ -35,8 +36,10 @@ from tests.support.scenario import build_scenario
 from tests.support.system import System, create_catalogue
 
 ON_POSTGRES = ("referral_intake", "loan_desk", "liaison")
-CACHE_ENTRIES = 500
-"""States that a worker keeps in memory for each task: few, so that memory is flat from the start, not after hours."""
+CACHE_ENTRIES = 100
+"""States that a worker keeps in memory for each task: few, so that memory is flat after minutes, not after hours."""
+LINE = 300
+"""Characters of a log's line that a report shows."""
 MOST_LAG = 6000
 """Records that all services together may be behind, and mails to be sent, before nothing more is published."""
 RECORDS_OF_AN_INPUT = 8
@@ -113,9 +116,17 @@ def _mend(soak: Soak, scene: Scene, watch: Watch) -> None:
     """A worker that ended by itself is a failure of the run; it is started again so that the run can go on."""
     for worker in scene.system.workers:
         if not worker.alive:
-            soak.ended.append(f"{worker.name} at {watch.now:.0f} s: exit code {worker.exit_code}\n{worker.tail(12)}")
+            soak.ended.append(
+                f"{worker.name} at {watch.now:.0f} s: exit code {worker.exit_code}\n{_last_words(worker)}"
+            )
             soak.say(soak.ended[-1])
             worker.start()
+
+
+def _last_words(worker: Process) -> str:
+    """The end of a worker's log as a report may show it: no tracebacks, and nothing of where it ran."""
+    lines = [line[:LINE] for line in worker.tail(12).splitlines()[1:]]
+    return "\n".join(lines).replace(str(Path.cwd()), ".").replace(tempfile.gettempdir(), "")
 
 
 def _strike(soak: Soak, scene: Scene, watch: Watch) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from tests.faults.soak_judge import Verdict
 from tests.faults.soak_watch import Sample, Seen
 
-WARM_SECONDS = 60.0
-"""A process that started less long ago is still filling what it keeps."""
+WARM_SECONDS = 240.0
+"""A process that started less long ago is still filling what it keeps: some tasks see few states a minute."""
 MORE = 1.15
 """The last third of a run may take so much of what the first third took."""
 FEWEST = 3

@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.soak_book import open_book
 from tests.faults.soak_judge import Verdict, judge
-from tests.faults.soak_limits import watched
+from tests.faults.soak_limits import WARM_SECONDS, watched
 from tests.faults.soak_load import WAVE, waves
 from tests.faults.soak_report import Report, Strike, write_report
 from tests.faults.soak_watch import Look, Sample, Seen
@@ -107,7 +107,7 @@ def test_a_mail_that_was_sent_again_with_the_same_content_is_no_fault(book: sqli
 
 def seen(memory: list[int]) -> Seen:
     """A run of so many samples of one worker, ten seconds apart."""
-    samples = [Sample(10.0 * place, 100.0, size, 20) for place, size in enumerate(memory)]
+    samples = [Sample(10.0 * place, WARM_SECONDS, size, 20) for place, size in enumerate(memory)]
     return Seen([Look(10.0 * len(memory), 5000, {})], {"screening-0": samples})
 
 
@@ -124,7 +124,7 @@ def test_memory_that_grows_by_more_than_its_share_is_found() -> None:
 
 def test_open_files_that_pile_up_and_too_few_events_are_found() -> None:
     many = seen([100] * 30)
-    many.samples["screening-0"].append(Sample(295.0, 100.0, 100, 200))
+    many.samples["screening-0"].append(Sample(295.0, WARM_SECONDS, 100, 200))
     assert not verdict(many, "files").kept
     many.looks[-1] = Look(300.0, 4999, {})
     assert not verdict(many, "volume").kept
