@@ -82,7 +82,8 @@ CRASHES = (
     ("redrive-unasked", "none", r"were to be applied, the accounts hold"),
     ("deletes-before-confirmation", "kill-before-send:5", r"has the outputs \{\}"),
     ("silent-owner", "kill-before-send:5", r"rows in kit_outbox do not go away"),
-    ("newest-first", "kill-before-send:5", r"has outputs numbered|the database has .* the topic tells"),
+    # Nothing was sent yet: of a partition with one row left, no order is wrong.
+    ("newest-first", "kill-before-send:1", r"has outputs numbered|the database has .* the topic tells"),
     ("dead-letter-outside", "kill-after-dead-letter:1", r"has 0 dead letters"),
     ("retry-that-skips", "refuse-before-commit:3", r"has the outputs \{\}"),
     ("deadline-first", "kill-after-deadline:1", r"was not closed when its time came"),
