@@ -3,8 +3,8 @@
 Every service runs in a process of its own on SQLite, beside the broker and a mail server. Cases are submitted at a
 steady rate; each is timed from the moment at which its submission was due until the mail server has taken the mail that
 asks for opinions on it, which intake, screening and liaison have to come first for. A rate is held when the last mails
-come no later than the first ones did, give or take; beyond the rates that are asked for, it is raised until one is not.
-The records' own times tell what each step of the way took.
+come within a second and no later than the first ones did, give or take; the highest one is looked for above and below
+those that are asked for. The records' own times tell what each step of the way took.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.header import decode_header, make_header
@@ -47,11 +47,13 @@ GOAL_RATE, P50_MS, P99_MS = 50, 60.0, 250.0
 ASKED = "请发表意见"
 WAIT_SECONDS = 60.0
 READY_SECONDS = 180.0
+WARM_UP_RATE, WARM_UP_SECONDS = 20, 20
 CLIMB, CLIMBS = 1.25, 8
-"""By how much the rate is raised, and how often at the most, to find the highest that is held."""
+"""By how much the rate is changed, and how often at the most, to find the highest that is held."""
 
-LATE = 3.0
-"""A rate counts as held while the last quarter of the cases takes no more than so many times the first one's median."""
+LATE, LATEST_MS = 3.0, 1000.0
+"""A rate counts as held while the last quarter of the cases takes no more than so many times the first one's median,
+and no more than so long: where already the first ones wait for others, all are late."""
 
 
 class Arrivals:
@@ -136,9 +138,10 @@ class Passage:
 
     @property
     def held(self) -> bool:
-        """Whether the system kept up: the last cases were not much slower than the first."""
+        """Whether the system kept up: the last cases were neither late nor much slower than the first."""
         quarter = max(1, len(self.times) // 4)
-        return statistics.median(self.times[-quarter:]) <= LATE * max(50.0, statistics.median(self.times[:quarter]))
+        bound = min(LATEST_MS, LATE * max(50.0, statistics.median(self.times[:quarter])))
+        return statistics.median(self.times[-quarter:]) <= bound
 
     @property
     def found(self) -> tuple[float, float, float]:
@@ -190,19 +193,24 @@ def running(folder: Path) -> Iterator[tuple[str, Arrivals, Workers]]:
         mail.stop()
 
 
-def climb(servers: str, arrivals: Arrivals, first: int, passages: list[Passage], seconds: float) -> int:
-    """The highest rate that is held: from the highest so far it is raised until one is not."""
+def climb(passages: list[Passage], at: Callable[[int], Passage]) -> int:
+    """The highest rate that is held: raised from the highest so far until one is not, or lowered until one is; 0 where
+    none is. `at` lets cases through at a rate."""
     kept_up = [passage.rate for passage in passages if passage.held]
-    highest = max(kept_up, default=0)
-    if not kept_up or any(passage.rate > highest for passage in passages):
-        return highest
+    too_much = [passage.rate for passage in passages if not passage.held]
+    if not kept_up:
+        rate = min(too_much)
+        for _ in range(CLIMBS):
+            rate = math.floor(rate / CLIMB)
+            if rate == 0 or at(rate).held:
+                return rate
+        return 0
+    highest = max(kept_up)
     for _ in range(CLIMBS):
-        settle(arrivals)
-        passage = one_rate(servers, arrivals, first, math.ceil(highest * CLIMB), seconds)
-        first += len(passage.times)
-        if not passage.held:
+        rate = math.ceil(highest * CLIMB)
+        if rate >= min(too_much, default=math.inf) or not at(rate).held:
             break
-        highest = passage.rate
+        highest = rate
     return highest
 
 
@@ -236,21 +244,24 @@ def main() -> None:
     parser.add_argument("--no-climb", action="store_true", help="do not look for the highest rate")
     chosen = parser.parse_args()
     console = Console()
-    passages: list[Passage] = []
     with tempfile.TemporaryDirectory() as temporary, running(Path(temporary)) as (servers, arrivals, workers):
-        one_rate(servers, arrivals, 0, 10, 3)
-        number = 1000
+        number = 0
         with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console) as bar:
             step = bar.add_task("", total=None)
-            for rate in map(int, chosen.rates.split(",")):
+
+            def at(rate: int, seconds: float = chosen.seconds) -> Passage:
+                nonlocal number
                 bar.update(step, description=f"{rate} /s")
                 settle(arrivals)
-                passages.append(one_rate(servers, arrivals, number, rate, chosen.seconds))
-                number += len(passages[-1].times)
-            bar.update(step, description="最高速率 · highest rate")
+                passage = one_rate(servers, arrivals, number, rate, seconds)
+                number += len(passage.times)
+                return passage
+
+            at(WARM_UP_RATE, WARM_UP_SECONDS)
+            passages = [at(rate) for rate in map(int, chosen.rates.split(","))]
             highest = max((each.rate for each in passages if each.held), default=0)
             if not chosen.no_climb:
-                highest = climb(servers, arrivals, number, passages, chosen.seconds)
+                highest = climb(passages, at)
         memory = {name: resident_memory(workers[name].pid) / 1e6 for name in SERVICES}
     show(passages, console)
     console.print(" · ".join(f"{name} {size:.0f} MB" for name, size in memory.items()))

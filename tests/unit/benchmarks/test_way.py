@@ -40,10 +40,33 @@ def test_a_rate_is_not_held_when_the_last_cases_take_much_longer_than_the_first(
     assert not Passage(20, [40.0] * 90 + [float("inf")] * 30, {}).held
 
 
-def test_the_highest_rate_is_not_looked_for_beyond_one_that_was_not_held() -> None:
-    good, bad = Passage(20, [40.0] * 8, {}), Passage(50, [60.0, 60.0, 900.0, 900.0], {})
-    assert climb("", None, 0, [good, bad], 1) == 20  # type: ignore[arg-type]
-    assert climb("", None, 0, [bad], 1) == 0  # type: ignore[arg-type]
+def test_a_rate_is_not_held_when_already_the_first_cases_are_late() -> None:
+    assert not Passage(50, [12_000.0] * 100, {}).held
+
+
+@pytest.mark.parametrize(
+    ("asked", "capacity", "tried", "found"),
+    [
+        ((20, 50), 33, [25, 32, 40], 32),
+        ((20, 50), 49, [25, 32, 40], 40),
+        ((20, 50), 80, [63, 79, 99], 79),
+        ((20, 50), 10, [16, 12, 9], 9),
+        ((2,), 0, [1, 0], 0),
+    ],
+)
+def test_the_highest_rate_is_looked_for_above_those_held_and_below_those_not(
+    asked: tuple[int, ...], capacity: int, tried: list[int], found: int
+) -> None:
+    rates = []
+
+    def at(rate: int) -> Passage:
+        rates.append(rate)
+        return Passage(rate, [40.0 if rate <= capacity else 5000.0] * 8, {})
+
+    passages = [at(rate) for rate in asked]
+    rates.clear()
+    assert climb(passages, at) == found
+    assert rates == [rate for rate in tried if rate]
 
 
 def test_the_goals_are_those_of_one_rate() -> None:
