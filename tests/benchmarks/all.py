@@ -2,6 +2,7 @@
 
 `--quick` takes each at a small size, in about ten minutes in all: it shows that everything can be measured, and its
 figures are compared with those of other quick runs alone. Names choose some of them: `--only growth,workers`.
+All of it takes hours at full size; `--resume` goes on where a run was broken off.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks.figures import FOLDER, Result, table_of
+from tests.benchmarks.figures import FOLDER, Result, about, table_of
+
+NOTES = "all"
+"""Folder, beside the figures, of what each measurement last found at full size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,23 @@ def measure(bench: Bench, *, quick: bool, folder: Path = FOLDER) -> Done:
     return Done(bench, seconds, json.loads(new[-1].read_text(encoding="utf-8")))
 
 
+def remember(done: Done, folder: Path = FOLDER) -> None:
+    """Note what a measurement found, if it came to its end, for a run that resumes this one."""
+    if done.figures is not None:
+        note = folder / NOTES / f"{done.bench.name}.json"
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps({"seconds": done.seconds, "figures": done.figures}), encoding="utf-8")
+
+
+def measured(bench: Bench, commit: str, folder: Path = FOLDER) -> Done | None:
+    """What this measurement found when it last came to its end, if that was at this commit."""
+    note = folder / NOTES / f"{bench.name}.json"
+    kept = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
+    if kept is None or kept["figures"]["commit"] != commit:
+        return None
+    return Done(bench, kept["seconds"], kept["figures"])
+
+
 def summary(all_done: Sequence[Done], console: Console) -> bool:
     """The table of all results; returns whether every measurement came to its end."""
     rows = [(done.bench.name, result) for done in all_done for result in done.results]
@@ -113,13 +134,20 @@ def main() -> None:
     parser.add_argument(
         "--only", default="", help=f"names with commas between them: {', '.join(b.name for b in BENCHES)}"
     )
+    parser.add_argument("--resume", action="store_true", help="measure only what was not measured at this commit")
     given = parser.parse_args()
+    if given.resume and given.quick:
+        parser.error("--resume: --quick 的数据不留作续测 · what --quick measured is not kept for it")
     console = Console()
+    commit = about()["commit"]
     done = []
     for bench in chosen(given.only, quick=given.quick):
         console.rule(bench.name)
-        done.append(measure(bench, quick=given.quick))
-        console.print(f"{bench.name}: {done[-1].seconds:.0f} s")
+        before = measured(bench, commit) if given.resume else None
+        done.append(before or measure(bench, quick=given.quick))
+        if not given.quick:
+            remember(done[-1])
+        console.print(f"{bench.name}: {done[-1].seconds:.0f} s{'，此前已测 · measured before' if before else ''}")
     if not summary(done, console):
         sys.exit(1)
 
