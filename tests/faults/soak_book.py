@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS inbox (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS became (what TEXT, key TEXT, value TEXT, PRIMARY KEY (what, key)) WITHOUT ROWID;
 """
-"""sent: what the broker acknowledged, and where it said that it stands; `poison` where it is to be a dead letter.
+"""sent: what the broker acknowledged, and where it said that it stands (below 0 where it did not say, until the judge
+finds it); `poison` where it is to be a dead letter.
 asked, became: states that cases are to have, and have. tallied: sums that are asked for.
 stood: what stands on the input topics, place by place. event: every event once, with the number of its copies, of
 copies that differ, and of copies in another partition. Amounts are in hundredths."""

@@ -230,7 +230,20 @@ def judge(book: sqlite3.Connection) -> Iterator[Verdict]:
             yield Verdict(one.__name__.strip("_"), "未能判断", "could not be judged", "", [repr(error)])
 
 
+def _find_places(book: sqlite3.Connection) -> None:
+    """Give what was acknowledged without a place the first one at which it stands and nothing else was said to."""
+    rows = _rows(book, "SELECT topic, part, place, crc FROM sent WHERE place < 0 ORDER BY topic, part, place DESC")
+    for topic, part, place, crc in rows:
+        book.execute(
+            "UPDATE sent SET place = coalesce((SELECT min(t.place) FROM stood t LEFT JOIN sent s "
+            "USING (topic, part, place) WHERE t.topic = ? AND t.part = ? AND t.crc = ? AND s.crc IS NULL), place) "
+            "WHERE topic = ? AND part = ? AND place = ?",
+            (topic, part, crc, topic, part, place),
+        )
+
+
 def _acknowledged(book: sqlite3.Connection) -> Verdict:
+    _find_places(book)
     lost = _rows(
         book,
         "SELECT s.topic, s.part, s.place, s.source, s.id FROM sent s LEFT JOIN stood t USING (topic, part, place) "

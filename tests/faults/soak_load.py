@@ -111,6 +111,7 @@ class Load:
         self._room = 0
         self._produced = 0
         self._ending = threading.Event()
+        self._unplaced = 0
         self._noted: list[tuple[Any, ...]] = []
         self._recent: deque[Input] = deque(maxlen=REMEMBERED)
         self._again: deque[Input] = deque()
@@ -191,7 +192,12 @@ class Load:
         headers = dict(one.headers)
         crc = zlib.crc32((one.key or b"") + b"\0" + (one.value or b""))
         source, id, kind = (headers.get(name, b"").decode() for name in ("ce_source", "ce_id", "ce_type"))
-        self._noted.append((one.topic, message.partition(), message.offset(), source, id, kind, int(poison), crc))
+        place = message.offset()
+        if place is None:
+            # A batch that came to the broker twice, because its first answer was lost, is acknowledged without a place.
+            self._unplaced += 1
+            place = -self._unplaced
+        self._noted.append((one.topic, message.partition(), place, source, id, kind, int(poison), crc))
         self.confirmed += 1
         if not poison:
             self._recent.append(one)

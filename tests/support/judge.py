@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -49,6 +49,7 @@ class Judge:
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         read = evidence.read
+        self._sent = placed(evidence.sent, read)
         self._inputs = _firsts(one for topic in ("accounts", "entries", "clerks") for one in read[topic])
         self._by_id = {id: record for (_, id), record in self._inputs.items()}
         self._outputs = _firsts(read["events"])
@@ -84,7 +85,7 @@ class Judge:
         places = {record.place: record for records in self._evidence.read.values() for record in records}
         return _most(
             f"acknowledged at {one.place}, but another record stands there"
-            for one in self._evidence.sent
+            for one in self._sent
             if one.fate == "acknowledged"
             and (
                 one.place not in places
@@ -95,7 +96,7 @@ class Judge:
     def effects(self) -> list[str]:
         """Every input that was to be applied has exactly its outputs, once, and no output comes from nothing."""
         found = []
-        poison = {one.place for one in self._evidence.sent if one.poison is not None}
+        poison = {one.place for one in self._sent if one.poison is not None}
         for ident, record in self._inputs.items():
             outputs = Counter(kind_of(one) for one in self._caused.get(ident[1], ()))
             if record.place in self._letters_by_place:
@@ -201,7 +202,7 @@ class Judge:
         return _most(found)
 
     def _amounts_to_apply(self) -> Iterable[int]:
-        poison = {one.place for one in self._evidence.sent if one.poison is not None}
+        poison = {one.place for one in self._sent if one.poison is not None}
         for record in self._inputs.values():
             if kind_of(record) != "entry_made":
                 continue
@@ -217,7 +218,7 @@ class Judge:
         found = []
         poisons = {
             one.place: one
-            for one in self._evidence.sent
+            for one in self._sent
             if one.poison is not None and one.fate == "acknowledged" and one.place not in self._waiting
         }
         for place, one in poisons.items():
@@ -232,7 +233,7 @@ class Judge:
             if (letter.value or b"", letter.key, kept) != (one.value or b"", one.key, dict(one.headers)):
                 found.append(f"dead letter of {place} does not hold the original bytes")
         inputs = {f"{self._evidence.name}.{topic}" for topic in ("accounts", "entries", "clerks")}
-        unknown = {(one.topic, one.value) for one in self._evidence.sent if one.poison and one.fate != "acknowledged"}
+        unknown = {(one.topic, one.value) for one in self._sent if one.poison and one.fate != "acknowledged"}
         found += [
             f"{place} is a dead letter ({letters[0].text('kouan_reason')}), and nothing was wrong with it"
             for place, letters in self._letters_by_place.items()
@@ -322,6 +323,40 @@ class Judge:
             for place in self._evidence.parked
             if place not in self._waiting
         )
+
+
+def placed(sent: Iterable[Sent], read: Mapping[str, list[Stored]]) -> list[Sent]:
+    """What was sent, each record that the broker acknowledged without an offset with the place at which it stands.
+
+    A broker that gets a batch again whose answer was lost says only that it has it: librdkafka then reports no offset.
+    """
+    sent = list(sent)
+    taken = {one.place for one in sent}
+    free: dict[Any, list[Place]] = defaultdict(list)
+    if any(_without_offset(one) for one in sent):
+        for records in read.values():
+            for record in records:
+                if record.place not in taken:
+                    free[record.place[:2], record.key, record.value or b"", _sorted(record.headers)].append(
+                        record.place
+                    )
+    found = []
+    for one in sent:
+        if _without_offset(one):
+            assert one.place is not None
+            places = free[one.place[:2], one.key, one.value or b"", _sorted(dict(one.headers))]
+            found.append(replace(one, place=places.pop(0)) if places else one)
+        else:
+            found.append(one)
+    return found
+
+
+def _without_offset(one: Sent) -> bool:
+    return one.place is not None and one.place[2] is None
+
+
+def _sorted(headers: Mapping[str, bytes]) -> tuple[tuple[str, bytes], ...]:
+    return tuple(sorted(headers.items()))
 
 
 def _firsts(records: Iterable[Stored]) -> dict[tuple[str, str], Stored]:

@@ -21,7 +21,8 @@ Place = tuple[str, int, int]
 class Sent:
     """One record that a publisher sent, and what it was told: `fate` is `acknowledged`, `refused` or `unknown`.
 
-    `poison` is the reason that its dead letter is expected to give, None for what is to be applied.
+    `poison` is the reason that its dead letter is expected to give, None for what is to be applied. The offset in
+    `place` is None where the broker acknowledged a batch that it had already and did not say where.
     """
 
     topic: str
@@ -30,7 +31,7 @@ class Sent:
     headers: list[tuple[str, bytes]]
     poison: str | None = None
     fate: str = "unknown"
-    place: Place | None = None
+    place: tuple[str, int, int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

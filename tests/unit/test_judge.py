@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.history import Database, Watch, open_ends
-from tests.support.judge import Evidence, Judge
+from tests.support.judge import Evidence, Judge, placed
 from tests.support.records import Sent, Stored
 
 QUIET = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -293,3 +293,21 @@ def test_a_position_that_went_back_for_a_moment_is_told(tmp_path: Path) -> None:
             for offset in (9, 4, 12):
                 database.execute("UPDATE kit_position SET next_offset = ?", (offset,))
         assert watch.fell == ["t[0] went back from 9 to 4"]
+
+
+def test_what_was_acknowledged_without_an_offset_is_looked_for_by_what_it_says() -> None:
+    """The broker has a batch that comes again already, and does not say where."""
+    book = Book()
+    first = book.takes("entries", "entry_made", "a", "e1", {"amount": 1})
+    second = replace(first, place=("l.entries", 0, 1))
+    book.evidence.read["entries"].append(second)
+    sent = book.evidence.sent[0]
+    unplaced = replace(sent, place=("l.entries", 0, None))
+    elsewhere = replace(unplaced, place=("l.entries", 1, None))
+
+    assert [one.place for one in placed([sent, unplaced], book.evidence.read)] == [first.place, second.place]
+    book.evidence.sent = [sent, unplaced, unplaced, elsewhere]
+    assert Judge(book.evidence).acknowledged() == [
+        f"acknowledged at {place}, but another record stands there"
+        for place in (("l.entries", 0, None), ("l.entries", 1, None))
+    ]

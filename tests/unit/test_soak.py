@@ -100,6 +100,15 @@ def test_a_violation_is_found_under_its_name(book: sqlite3.Connection, doctored:
     assert broken(book) == names
 
 
+def test_what_was_acknowledged_without_a_place_is_looked_for_by_what_it_says(book: sqlite3.Connection) -> None:
+    """`two` stands where nothing else was said to; for one more like it there is no place left."""
+    book.execute("UPDATE sent SET place = -1 WHERE id = 'two'")
+    assert broken(book) == set()
+    book.execute("UPDATE sent SET place = -1 WHERE id = 'two'")
+    book.execute("INSERT INTO sent SELECT topic, part, -2, source, id, kind, poison, crc FROM sent WHERE id = 'two'")
+    assert "acknowledged" in broken(book)
+
+
 def test_a_mail_that_was_sent_again_with_the_same_content_is_no_fault(book: sqlite3.Connection) -> None:
     book.execute("UPDATE notice SET mails = 2")
     assert broken(book) == set()
