@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+import gc
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.kit.failures import Transient
 from services.kit.migrate import migrate
 from services.kit.reading import Item, Wanted, want
 from services.kit.records import StoredRecord
@@ -401,5 +404,75 @@ def test_confirmed_rows_wait_for_a_batch_to_go_with_until_the_service_rests(on_b
         await bench.turn(quiet=True)
 
         assert await bench.query("SELECT count(*) FROM kit_outbox") == [(0,)]
+
+    on_bench(scene)
+
+
+class _SelfReferring:
+    """As clients are, which only the collector ends."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def no_automatic_collection() -> Iterator[None]:
+    """The collector as a worker has it, and as it was afterwards."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def _grown_old() -> tuple[_SelfReferring, weakref.ref[_SelfReferring]]:
+    """Something that outlived the collections of the young, so that only a whole one finds it when it is let go."""
+    client = _SelfReferring()
+    gc.collect(1)
+    gc.collect(1)
+    return client, weakref.ref(client)
+
+
+@pytest.mark.usefixtures("no_automatic_collection")
+def test_what_a_session_leaves_is_collected(on_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(bench: Workbench) -> None:
+        runner, left = bench.runner, []
+
+        async def session() -> None:
+            assert [ref() for ref in left] == [None] * len(left)
+            client, ref = _grown_old()
+            left.append(ref)
+            if len(left) == 2:
+                runner.stop()
+            raise Transient(f"the line of {client} broke")
+
+        async def not_yet() -> None:
+            """The database is the bench's to stop."""
+
+        with monkeypatch.context() as patched:
+            patched.setattr(runner, "_session", session)
+            patched.setattr(runner._database, "stop", not_yet)
+            await runner.run()
+
+        assert [ref() for ref in left] == [None] * 2
+
+    on_bench(scene)
+
+
+@pytest.mark.usefixtures("no_automatic_collection")
+def test_what_grew_old_is_collected_once_a_minute(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        runner, desk = bench.runner, bench.desk
+        await bench.take(desk.record(opened()))
+        await runner._finish_storing()
+        client, ref = _grown_old()
+        del client
+        await bench.take(desk.record(EntryMade(amount=5)))
+        await runner._finish_storing()
+        assert ref() is not None
+        runner._next_whole_collection -= 61
+        await bench.take(desk.record(EntryMade(amount=6)))
+        await runner._finish_storing()
+
+        assert ref() is None
 
     on_bench(scene)
