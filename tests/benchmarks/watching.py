@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 KIB_MB = 1024 / 1e6
+LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +35,22 @@ def processor_seconds(pid: int) -> float:
 
 
 def peak_memory_mb(pid: int) -> float:
-    """The most memory that a running process held so far."""
+    """The most memory that a process held so far; 0 for one that has ended."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")) * KIB_MB
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0) * KIB_MB
 
 
 def run(*arguments: str) -> Ended:
     """Run a module of this project to its end; ends the program with what it wrote if it fails."""
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True)
-        assert process.stdout is not None
-        with process.stdout:
-            output = process.stdout.read()
-        # The usual way of waiting tells the highest memory of all processes so far, and not of this one.
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=output, stderr=errors)
+        peak_mb = 0.0
+        # What waiting tells of a process's memory counts what its parent held when it was made.
+        while process.poll() is None:
+            peak_mb = max(peak_mb, peak_memory_mb(process.pid))
+            time.sleep(LOOK_S)
         if process.returncode:
             errors.seek(0)
             sys.exit(f"{arguments[0]} failed:\n{errors.read()[-3000:]}")
-    return Ended(output, usage.ru_maxrss * KIB_MB)
+        output.seek(0)
+        return Ended(output.read(), peak_mb)
