@@ -221,6 +221,7 @@ def _write_mails(book: sqlite3.Connection, path: Path) -> None:
 def judge(book: sqlite3.Connection) -> Iterator[Verdict]:
     """Everything that must hold of what the book tells."""
     book.execute("ANALYZE")
+    _find_places(book)
     for one in (
         _acknowledged, _answered, _states, _taken_in, _once, _order, _balances, _notices, _dead_letters
     ):  # fmt: skip
@@ -243,7 +244,6 @@ def _find_places(book: sqlite3.Connection) -> None:
 
 
 def _acknowledged(book: sqlite3.Connection) -> Verdict:
-    _find_places(book)
     lost = _rows(
         book,
         "SELECT s.topic, s.part, s.place, s.source, s.id FROM sent s LEFT JOIN stood t USING (topic, part, place) "
