@@ -57,7 +57,7 @@ _LONGEST_IGNORED = 1.0
 _PARK_CHECK = 60.0
 _BATCHES_BETWEEN_COLLECTIONS = 500
 _BETWEEN_WHOLE_COLLECTIONS = 60.0
-"""Seconds. A whole collection walks the caches, some 20 ms for 100,000 states."""
+"""Seconds. A whole collection walks the caches."""
 
 
 class Runner:
@@ -101,7 +101,7 @@ class Runner:
         self._uncertain = 0
         self._next_park_check = 0.0
         self._batches = 0
-        self._next_whole_collection = 0.0
+        self._next_whole_collection = time.monotonic() + _BETWEEN_WHOLE_COLLECTIONS
         self.ready = False
         self.paused: str | None = None
         self.last_turn = time.monotonic()

@@ -13,6 +13,7 @@ from pathlib import Path
 TICKS = os.sysconf("SC_CLK_TCK")
 KIB_MB = 1024 / 1e6
 LOOK_S = 0.05
+"""How often a process is looked at while it runs: the system tells its memory no longer when it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
