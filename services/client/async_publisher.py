@@ -168,8 +168,9 @@ class AsyncPublisher:
         stopped = f"not confirmed within {self._confirm_within_s:g} s"
         if call.done.done():
             return
-        if call in self._waiting:
-            self._waiting.remove(call)
+        if not call.under_way:
+            if call in self._waiting:
+                self._waiting.remove(call)
             call.done.set_exception(Unavailable(self._servers, stopped))
             return
         call.outcomes = [Unconfirmed(one, stopped) for one in call.prepared]
@@ -272,6 +273,12 @@ class AsyncPublisher:
     async def _send_round(self, calls: Sequence[Call]) -> None:
         connection = await self._connected()
         producer = connection.result()
+        # Who gave up while the connection was made was told that nothing is sent: so nothing is.
+        calls = [call for call in calls if not call.done.done()]
+        if not calls:
+            return
+        for call in calls:
+            call.under_way = True
         stopped = f"not confirmed within {self._confirm_within_s:g} s"
         batches: list[Batch] = []
         try:

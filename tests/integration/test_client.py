@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewPartitions
 from sqlalchemy import Connection, create_engine, text
 
@@ -302,6 +302,40 @@ def test_an_async_publisher_never_hangs_on_a_stalled_broker_and_recovers(
     asyncio.run(send())
     gc.collect()
     assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+def test_what_was_given_up_before_there_was_a_connection_was_never_sent(own_broker: KafkaContainer) -> None:
+    servers = own_broker.bootstrap_servers
+    catalogue = catalogue_of(unique("commerce.client"))
+    create_topics(servers, {topic_of(catalogue): 1})
+
+    async def send() -> None:
+        async with AsyncPublisher(
+            servers, SOURCE, catalogue=catalogue, confirm_within_s=1.5, connect_within_s=10
+        ) as publisher:
+            await publisher.publish(PAYLOAD, subject="R-1", reference="1")
+            with paused(own_broker):
+                first = asyncio.create_task(publisher.publish(PAYLOAD, subject="R-2", reference="2"))
+                await asyncio.sleep(0.8)
+                # Joins the queue behind the first, whose connection is given up before this one's own time is over.
+                with pytest.raises(Unavailable):
+                    await publisher.publish(PAYLOAD, subject="R-3", reference="3")
+                with pytest.raises(UnconfirmedError):
+                    await first
+            while True:
+                try:
+                    await publisher.publish(PAYLOAD, subject="R-4", reference="4")
+                    break
+                except Unavailable:
+                    pass
+
+    asyncio.run(asyncio.wait_for(send(), SECONDS))
+    consumer = KafkaConsumer(
+        topic_of(catalogue), bootstrap_servers=servers, auto_offset_reset="earliest", consumer_timeout_ms=3000
+    )
+    sent = {dict(record.headers)["ce_subject"].decode() for record in consumer}
+    consumer.close()
+    assert sent - {"R-2"} == {"R-1", "R-4"}
 
 
 def test_the_beginning_in_the_readme_publishes_and_reads(
