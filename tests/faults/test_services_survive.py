@@ -33,9 +33,10 @@ from tests.support.system import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
-
 REFERRALS = int(os.environ.get("KOUAN_TEST_REFERRALS", "400"))
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(900 + REFERRALS // 2)]
+
 KILLED_AT = (0.3, 0.7)
 """Each service is killed when it has read these shares of its records."""
 SESSION_MS = 6000
