@@ -32,6 +32,15 @@ _SQLITE_TRANSIENT = (
     sqlite3.SQLITE_CANTOPEN,
 )
 
+_PRAGMAS = (
+    "journal_mode=wal",
+    "synchronous=full",
+    "cache_size=-65536",
+    "wal_autocheckpoint=10000",
+    # Some builds of SQLite write zeros over what is deleted: each batch would write the outbox of the last one again.
+    "secure_delete=off",
+)
+
 
 class Database:
     """The connection of one worker. All methods but `run` and `submit` are called on the database's own thread."""
@@ -147,7 +156,7 @@ class SqliteDatabase(Database):
             self._connection = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=10, uri=True
             )
-            for pragma in ("journal_mode=wal", "synchronous=full", "cache_size=-65536", "wal_autocheckpoint=10000"):
+            for pragma in _PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
         return self._connection
 

@@ -21,7 +21,7 @@ from sqlmodel import Field
 
 from services.kit.batch import Batch, Entry, Target, TaskId
 from services.kit.columns import StateRow, json_column
-from services.kit.database import Database, PostgresDatabase, open_database
+from services.kit.database import Database, PostgresDatabase, SqliteDatabase, open_database
 from services.kit.door import Aggregate
 from services.kit.failures import Fenced, Overtaken, Transient
 from services.kit.migrate import migrate
@@ -433,6 +433,24 @@ def test_parked_inputs_come_back_whole_in_the_order_of_their_topic_and_are_count
 
     owner.store(batch(epoch=2, unparked=[("entries", 0, 5), ("entries", 0, 9)]), [])
     assert [place[2] for place, _, _, _ in owner.parked(TASK, "a")] == [10]
+
+
+# What SQLite writes
+
+
+def test_what_is_deleted_from_the_outbox_is_not_written_once_more(database: Database, store: Store) -> None:
+    if not isinstance(database, SqliteDatabase):
+        pytest.skip("PostgreSQL never writes over what is deleted")
+    store.claim([TASK], {PLACE: TOPIC_ID})
+    packs = RecordBatch()
+    packs.append(body_of(b"a", bytes(1_000_000), []))
+    [(seq, _)] = store.store(batch(packs={(TASK, Target("out", 0)): [packs]}), [])
+    database.query("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    store.flush({TASK: 1}, [seq])
+
+    assert store.unsent([TASK]) == []
+    assert 0 < database.path.with_name("ledger.db-wal").stat().st_size < 100_000
 
 
 # A database that does not answer
