@@ -35,11 +35,12 @@ _SQLITE_TRANSIENT = (
 _PRAGMAS = (
     "journal_mode=wal",
     "synchronous=full",
-    "cache_size=-65536",
     "wal_autocheckpoint=10000",
     # Some builds of SQLite write zeros over what is deleted: each batch would write the outbox of the last one again.
     "secure_delete=off",
 )
+
+_PAGE_CACHE_MB = 64
 
 
 class Database:
@@ -131,8 +132,9 @@ class SqliteDatabase(Database):
 
     dialect = "sqlite"
 
-    def __init__(self, url: str, service: str) -> None:
+    def __init__(self, url: str, service: str, page_cache_mb: int = _PAGE_CACHE_MB) -> None:
         super().__init__(url, service)
+        self._page_cache_mb = page_cache_mb
         path = make_url(url).database
         if path is None:
             raise Fatal(f"the database URL {url} names no file; use sqlite:///path/to/file.db")
@@ -156,7 +158,8 @@ class SqliteDatabase(Database):
             self._connection = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, timeout=10, uri=True
             )
-            for pragma in _PRAGMAS:
+            # A negative size counts in KiB, not in pages.
+            for pragma in (*_PRAGMAS, f"cache_size={-1024 * self._page_cache_mb}"):
                 self._connection.execute(f"PRAGMA {pragma}")
         return self._connection
 
@@ -256,15 +259,15 @@ class PostgresDatabase(Database):
         return f"(SELECT {columns} FROM jsonb_array_elements(convert_from(?, 'UTF8')::jsonb)) AS r"
 
 
-def open_database(url: str, service: str) -> SqliteDatabase | PostgresDatabase:
-    """The database that a URL names: `sqlite:///…` or `postgresql://…`.
+def open_database(url: str, service: str, page_cache_mb: int = _PAGE_CACHE_MB) -> SqliteDatabase | PostgresDatabase:
+    """The database that a URL names: `sqlite:///…` or `postgresql://…`. `page_cache_mb`: of the SQLite file in memory.
 
     Raises:
         Fatal: the URL names another system.
     """
     backend = make_url(url).get_backend_name()
     if backend == "sqlite":
-        return SqliteDatabase(url, service)
+        return SqliteDatabase(url, service, page_cache_mb)
     if backend == "postgresql":
         return PostgresDatabase(url, service)
     raise Fatal(f"KOUAN_DATABASE_URL names {backend}; sqlite and postgresql are supported")

@@ -68,7 +68,9 @@ class Runner:
         self._settings = settings
         self._clock = clock or Clock()
         self._name = wiring.service.name
-        self._database: SqliteDatabase | PostgresDatabase = open_database(settings.database_for(self._name), self._name)
+        self._database: SqliteDatabase | PostgresDatabase = open_database(
+            settings.database_for(self._name), self._name, settings.page_cache_mb
+        )
         self._store = Store(self._database, wiring.service.aggregates)
         self._tasks: dict[TaskId, Task] = {}
         self._positions: dict[tuple[str, int], int] = {}

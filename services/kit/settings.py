@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     batch_size: int = Field(2000, ge=1, le=20_000, description="Records in one transaction at the most")
     cache_entries: int = Field(20_000, ge=100, description="States kept in memory for each task")
+    page_cache_mb: int = Field(64, ge=1, description="Pages of the SQLite file kept in memory, in MB")
     session_timeout_ms: int = Field(10_000, ge=1000, description="After this silence a worker loses its tasks")
     park_hours: int = Field(72, ge=1, description="How long an early input waits for what it needs")
     park_limit: int = Field(100, ge=1, description="How many early inputs of one key may wait")

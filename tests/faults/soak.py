@@ -37,7 +37,9 @@ from tests.support.system import System, create_catalogue
 
 ON_POSTGRES = ("referral_intake", "loan_desk", "liaison")
 CACHE_ENTRIES = 100
-"""States that a worker keeps in memory for each task: few, so that memory is flat after minutes, not after hours."""
+PAGE_CACHE_MB = 4
+"""States that a worker keeps in memory for each task, and pages of its SQLite file: few, so that memory is flat after
+minutes, not after hours."""
 LINE = 300
 """Characters of a log's line that a report shows."""
 MOST_LAG = 6000
@@ -82,7 +84,7 @@ def running(folder: Path, dice: random.Random) -> Iterator[Scene]:
         create_catalogue(network.address)
         with System(
             network.address, folder, database_url=url, on_postgres=ON_POSTGRES,
-            session_timeout_ms=SESSION_MS, cache_entries=CACHE_ENTRIES,
+            session_timeout_ms=SESSION_MS, cache_entries=CACHE_ENTRIES, page_cache_mb=PAGE_CACHE_MB,
         ) as system:  # fmt: skip
             system.publisher.publish(build_scenario(100).directory)
             system.workers.wait_ready(READY_SECONDS)

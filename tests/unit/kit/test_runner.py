@@ -193,6 +193,15 @@ def test_a_state_that_memory_let_go_while_the_next_batch_was_read_is_loaded_agai
     on_bench(scene)
 
 
+@pytest.mark.parametrize("settings", [{"page_cache_mb": 3}])
+def test_no_more_of_the_sqlite_file_is_kept_in_memory_than_is_allowed(on_bench: Bench) -> None:
+    async def scene(bench: Workbench) -> None:
+        # SQLite's way to say KiB.
+        assert await bench.query("PRAGMA cache_size") == [(-3 * 1024,)]
+
+    on_bench(scene)
+
+
 def test_a_batch_that_is_decided_again_is_seen_by_the_one_that_was_read_behind_it(on_bench: Bench) -> None:
     async def scene(bench: Workbench) -> None:
         desk = bench.desk
