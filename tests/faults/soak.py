@@ -191,6 +191,8 @@ def soak_once(soak: Soak, folder: Path) -> Report:
             soak.say(soak.failures[-1])
         loaded = watch.now
         load.finish(FINISH_SECONDS)
+        if load.begun_anew:
+            soak.say(f"publishing was begun anew {load.begun_anew} times, because nothing was confirmed any more")
         soak.say("waiting until all is dealt with")
         verdicts.append(settle(soak, scene, watch))
         watch.stop()

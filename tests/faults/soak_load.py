@@ -9,6 +9,7 @@ import itertools
 import random
 import sqlite3
 import threading
+import time
 import zlib
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +57,8 @@ AGO = timedelta(hours=4)
 PORTION = 50
 REMEMBERED = 2000
 AGAIN = 200
+STUCK_SECONDS = 90.0
+"""No fault lasts so long. A producer that confirms nothing for this time, though something is open, is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +99,18 @@ class Load:
         self.cases = 0
         self.confirmed = 0
         self.failures: list[str] = []
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "enable.idempotence": True,
-                "linger.ms": 20,
-                "message.timeout.ms": 0,
-                "log_level": 0,
-                "queue.buffering.max.messages": 1_000_000,
-            }
-        )
+        self.begun_anew = 0
+        self._settings = {
+            "bootstrap.servers": bootstrap_servers,
+            "enable.idempotence": True,
+            "linger.ms": 20,
+            "message.timeout.ms": 0,
+            "log_level": 0,
+            "queue.buffering.max.messages": 1_000_000,
+        }
+        self._producer = Producer(self._settings)
+        self._open: dict[int, tuple[Input, bool]] = {}
+        self._moved = time.monotonic()
         self._book = book
         self._seed = seed
         self._room = 0
@@ -147,8 +152,8 @@ class Load:
                 self.cases += WAVE
                 if self._ending.is_set():
                     break
-            while self._produced > self.confirmed and not self.failures:
-                self._producer.poll(0.5)
+            while self._open and not self.failures:
+                self._poll(0.5)
             self._note(book)
             book.close()
         except Exception as failure:
@@ -157,17 +162,33 @@ class Load:
     def _publish(self, wave: Wave, book: sqlite3.Connection) -> None:
         for place in range(0, len(wave.inputs), PORTION):
             while self._room <= 0:
-                self._producer.poll(0.05)
+                self._poll(0.05)
             portion = wave.inputs[place : place + PORTION]
             self._room -= len(portion)
             for one in portion:
                 self._send(one, one in wave.poison)
             while self._again:
                 self._send(self._again.popleft(), False)
-            self._producer.poll(0)
+            self._poll(0)
             self._note(book)
 
+    def _poll(self, seconds: float) -> None:
+        """Hear of confirmations. Whoever hears of none for too long does as publishers have to: he sends it again."""
+        self._producer.poll(seconds)
+        if not self._open:
+            self._moved = time.monotonic()
+        elif time.monotonic() - self._moved > STUCK_SECONDS:
+            unknown, self._open = list(self._open.values()), {}
+            self.begun_anew += 1
+            self._moved = time.monotonic()
+            self._producer.purge()
+            self._producer = Producer(self._settings)
+            for one, poison in unknown:
+                self._send(one, poison)
+
     def _send(self, one: Input, poison: bool) -> None:
+        self._produced += 1
+        self._open[self._produced] = (one, poison)
         while True:
             try:
                 self._producer.produce(
@@ -177,15 +198,19 @@ class Load:
                     headers=list(one.headers),
                     partition=one.partition,
                     timestamp=one.timestamp_ms,
-                    on_delivery=partial(self._delivered, one, poison),
+                    on_delivery=partial(self._delivered, self._produced),
                 )
             except BufferError:
                 self._producer.poll(0.5)
             else:
-                self._produced += 1
                 return
 
-    def _delivered(self, one: Input, poison: bool, error: object, message: Message) -> None:
+    def _delivered(self, number: int, error: object, message: Message) -> None:
+        self._moved = time.monotonic()
+        one, poison = self._open.pop(number, (None, False))
+        if one is None:
+            # Of a producer that was given up: it was sent again, and counts when that is confirmed.
+            return
         if error is not None:
             self.failures.append(str(error))
             return

@@ -6,15 +6,18 @@ import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.faults import soak_load
 from tests.faults.soak_book import open_book
 from tests.faults.soak_judge import Verdict, judge
 from tests.faults.soak_limits import WARM_SECONDS, watched
-from tests.faults.soak_load import WAVE, waves
+from tests.faults.soak_load import WAVE, Load, waves
 from tests.faults.soak_report import Report, Strike, write_report
 from tests.faults.soak_watch import Look, Sample, Seen
 from tests.support.mischief import CATALOGUE
@@ -176,3 +179,59 @@ def test_every_fault_has_a_name_of_its_own_and_lasts_less_than_the_time_between_
     assert len({one.name for one in CATALOGUE}) == len(CATALOGUE) >= 15
     assert all(0 <= one.lasts[0] <= one.lasts[1] <= 12 for one in CATALOGUE)
     assert random.Random(1).choice(CATALOGUE).zh
+
+
+class _Message:
+    numbers = count()
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return next(self.numbers)
+
+
+class _StuckOnce:
+    """A producer of which the first one confirms the first ten records and then nothing more."""
+
+    made: list[_StuckOnce]
+
+    def __init__(self, _: object) -> None:
+        self.waiting: list[Any] = []
+        self.keys: list[Any] = []
+        self.left = 10**9 if self.made else 10
+        self.made.append(self)
+
+    def produce(self, topic: str, *, key: Any, on_delivery: Any, **_: object) -> None:
+        self.keys.append(key)
+        self.waiting.append(on_delivery)
+
+    def poll(self, _: float) -> None:
+        while self.waiting and self.left:
+            self.left -= 1
+            self.waiting.pop(0)(None, _Message())
+
+    def purge(self) -> None:
+        for told in self.waiting:
+            told("purged", _Message())
+
+
+def test_what_a_stuck_producer_does_not_confirm_is_published_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _StuckOnce.made = []
+    monkeypatch.setattr(soak_load, "Producer", _StuckOnce)
+    monkeypatch.setattr(soak_load, "STUCK_SECONDS", 0.05)
+    load = Load("nowhere", tmp_path / "book.db", 1)
+    load.grant(10**9)
+    load.start()
+    load.finish(60)
+
+    stuck, other = _StuckOnce.made
+    assert load.failures == []
+    assert load.begun_anew == 1
+    # From the eleventh on, in their order, and whatever came after.
+    assert other.keys[: len(stuck.keys) - 10] == stuck.keys[10:]
+    with closing(open_book(tmp_path / "book.db")) as book:
+        [(noted,)] = book.execute("SELECT count(*) FROM sent")
+    assert noted == load.confirmed == 10 + len(other.keys)
