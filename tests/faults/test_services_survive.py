@@ -2,7 +2,7 @@
 
 One run is left in peace; what it comes to is held against what the scenario says must come of it. Every other run is
 held against that one: event for event, mail for mail, row for row. `KOUAN_TEST_REFERRALS` gives the scenario's size:
-`make faults` takes 5,000 referrals, which are 104,000 events.
+`make faults` takes 5,000 referrals, which are 140,000 events.
 """
 
 from __future__ import annotations
