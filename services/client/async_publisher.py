@@ -168,9 +168,8 @@ class AsyncPublisher:
         stopped = f"not confirmed within {self._confirm_within_s:g} s"
         if call.done.done():
             return
-        if not call.under_way:
-            if call in self._waiting:
-                self._waiting.remove(call)
+        if call in self._waiting:
+            self._waiting.remove(call)
             call.done.set_exception(Unavailable(self._servers, stopped))
             return
         call.outcomes = [Unconfirmed(one, stopped) for one in call.prepared]
@@ -253,14 +252,20 @@ class AsyncPublisher:
         than all the rest.
         """
         while self._waiting:
-            calls, self._waiting = self._waiting, []
+            calls: list[Call] = []
             error: Exception | None = None
             try:
-                await self._send_round(calls)
+                # They stay in the queue meanwhile, so that who gives up there knows that nothing of his was sent.
+                connection = await self._connected()
+                calls, self._waiting = self._waiting, []
+                if calls:
+                    await self._send_round(connection, calls)
             except asyncio.CancelledError:
                 error = Unavailable(self._servers, "the publisher was stopped")
             except Exception as raised:
                 error = raised
+            if not calls:
+                calls, self._waiting = self._waiting, []
             for call in calls:
                 if call.done.done():
                     continue
@@ -270,15 +275,8 @@ class AsyncPublisher:
                     call.done.set_exception(error)
         self._sending = None
 
-    async def _send_round(self, calls: Sequence[Call]) -> None:
-        connection = await self._connected()
+    async def _send_round(self, connection: asyncio.Task[Any], calls: Sequence[Call]) -> None:
         producer = connection.result()
-        # Who gave up while the connection was made was told that nothing is sent: so nothing is.
-        calls = [call for call in calls if not call.done.done()]
-        if not calls:
-            return
-        for call in calls:
-            call.under_way = True
         stopped = f"not confirmed within {self._confirm_within_s:g} s"
         batches: list[Batch] = []
         try:

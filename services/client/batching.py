@@ -15,15 +15,11 @@ from topics.partitioning import partitions_of
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One call of `send_all`: its records, what came of each so far, the end of waiting, and whether it left the queue.
-
-    Until `under_way` no record of it has been given to the client: who gives up by then knows that nothing was sent.
-    """
+    """One call of `send_all`: its records, what came of each so far, and the end of waiting."""
 
     prepared: Sequence[Prepared]
     outcomes: list[Unconfirmed | None]
     done: Future[None]
-    under_way: bool = False
 
 
 @dataclass(slots=True)
