@@ -57,6 +57,8 @@ exit "$status"
 
 def kafka_jars(cache: Path, say: Say) -> Path:
     """The folder under `cache` with Kafka's jars (broker, console tools), fetched by Maven the first time only."""
+    # Maven takes a relative folder to be beside the POM, not below where this process stands.
+    cache = cache.resolve()
     jars = cache / f"kafka-{kafka_version()}"
     if jars.is_dir():
         return jars

@@ -87,6 +87,28 @@ def test_jars_that_are_there_need_no_maven(tmp_path: Path, monkeypatch: pytest.M
     assert kafka_jars(tmp_path, pytest.fail) == tmp_path / f"kafka-{kafka_version()}"
 
 
+def test_jars_come_into_a_relative_cache_though_maven_works_beside_its_pom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    programs, elsewhere = tmp_path / "bin", tmp_path / "elsewhere"
+    programs.mkdir()
+    elsewhere.mkdir()
+    maven = programs / "mvn"
+    maven.write_text(
+        f"""#!/bin/sh
+cd {elsewhere}
+for given; do case "$given" in -DoutputDirectory=*) mkdir -p "${{given#*=}}" ;; esac; done
+"""
+    )
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.defpath}")
+
+    assert kafka_jars(Path("cache"), lambda said: None) == tmp_path / "cache" / f"kafka-{kafka_version()}"
+    assert (tmp_path / "cache" / f"kafka-{kafka_version()}").is_dir()
+    assert not list(elsewhere.iterdir())
+
+
 def test_a_dead_letter_of_five_megabytes_fits_with_its_headers() -> None:
     assert int(BROKER_SETTINGS["message.max.bytes"]) >= 5 * 1024 * 1024 + 256 * 1024
     assert int(BROKER_SETTINGS["replica.fetch.max.bytes"]) >= int(BROKER_SETTINGS["message.max.bytes"])
