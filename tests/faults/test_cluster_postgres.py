@@ -16,7 +16,7 @@ from tests.support.history import Watch
 from tests.support.ledger.load import load
 from tests.support.ledger.running import running_ledger
 from tests.support.ledger.surviving import must_hold_no_more, started
-from tests.support.postgres import Server, fresh_database, own_postgres
+from tests.support.postgres import Server, connection_url, fresh_database, own_postgres
 
 pytestmark = [pytest.mark.broker, pytest.mark.postgres, pytest.mark.thorough, pytest.mark.timeout(600)]
 
@@ -99,7 +99,7 @@ def test_the_disk_of_postgresql_is_full_until_it_gives_up(kafka: str, tmp_path: 
 @contextmanager
 def database_on(server: Server, disk: Disk) -> Iterator[str]:
     """A database of which all tables lie on a disk."""
-    plain = server.url.replace("postgresql+psycopg://", "postgresql://", 1)
+    plain = connection_url(server.url)
     server.hand_over(disk.folder)
     with psycopg.connect(plain, autocommit=True) as connection:
         connection.execute(f"CREATE TABLESPACE small LOCATION '{disk.folder}'".encode())
@@ -114,7 +114,7 @@ def database_on(server: Server, disk: Disk) -> Iterator[str]:
 
 def use_up_the_log(server: Server) -> None:
     """Write until the server's log has used what it keeps in reserve, and the server breaks its connections off."""
-    plain = server.url.replace("postgresql+psycopg://", "postgresql://", 1)
+    plain = connection_url(server.url)
     deadline = time.monotonic() + 60
     with psycopg.connect(plain, autocommit=True) as connection:
         while not connection.closed:

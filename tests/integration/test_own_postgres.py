@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.support.brokers import in_ci
-from tests.support.postgres import PostgresUnavailable, find_binaries, own_postgres
+from tests.support.postgres import PostgresUnavailable, connection_url, find_binaries, own_postgres
 
 pytestmark = pytest.mark.postgres
 
@@ -33,7 +33,7 @@ def test_a_server_whose_test_run_was_killed_is_ended_by_the_next_one() -> None:
         pytest.skip(str(error))
     with subprocess.Popen([sys.executable, "-c", STARTED], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
-        url = run.stdout.readline().strip().replace("postgresql+psycopg://", "postgresql://", 1)
+        url = connection_url(run.stdout.readline().strip())
         psycopg.connect(url).close()
         run.kill()
     # It was started as a daemon, and does not end with the one that started it.
@@ -41,4 +41,4 @@ def test_a_server_whose_test_run_was_killed_is_ended_by_the_next_one() -> None:
     with own_postgres() as server:
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(url)
-        psycopg.connect(server.url.replace("postgresql+psycopg://", "postgresql://", 1)).close()
+        psycopg.connect(connection_url(server.url)).close()

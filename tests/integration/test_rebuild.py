@@ -22,6 +22,7 @@ from tests.support.history import Topics
 from tests.support.ledger import build, catalogue
 from tests.support.ledger.rebuilding import ACCOUNTS, publish, rebuilt
 from tests.support.ledger.running import RunningLedger, running_ledger
+from tests.support.postgres import connection_url
 
 pytestmark = pytest.mark.broker
 
@@ -53,7 +54,7 @@ def change(ledger: RunningLedger, sql: str) -> None:
         with closing(sqlite3.connect(ledger.folder / f"{ledger.name}.db", timeout=10)) as connection, connection:
             assert connection.execute(sql).rowcount == 1
         return
-    url = ledger.database_url.replace("postgresql+psycopg://", "postgresql://")
+    url = connection_url(ledger.database_url)
     with psycopg.connect(url, options=f"-c search_path={ledger.name}") as connection:
         assert connection.execute(sql.encode()).rowcount == 1
 

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 
 from tests.support.judge import Evidence, Judge
+from tests.support.postgres import connection_url
 from tests.support.records import Publisher, Topics
 
 
@@ -59,7 +60,7 @@ class Database:
             if not path.exists():
                 return None
             return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
-        url = self._url.replace("postgresql+psycopg://", "postgresql://", 1)
+        url = connection_url(self._url)
         return psycopg.connect(url, autocommit=True, options=f"-c search_path={self._schema}")
 
     def query(
@@ -74,8 +75,12 @@ class Database:
                 return self.query(sql, connection)
         try:
             return connection.execute(sql).fetchall()  # type: ignore[call-overload]
-        except (sqlite3.OperationalError, psycopg.errors.UndefinedTable):
+        except psycopg.errors.UndefinedTable:
             return []
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise
 
     def count(self, table: str) -> int:
         rows = self.query(f"SELECT count(*) FROM {table}")

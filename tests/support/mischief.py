@@ -16,13 +16,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
-import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from services.embedded.container import KafkaContainer
 from services.embedded.processes import Process
 from tests.support.network import Network, Weather
+from tests.support.postgres import end_connections
 from tests.support.system import ALL_SERVICES, System, wait_until
 
 SESSION_MS = 6000
@@ -308,17 +308,11 @@ def mail_silent(scene: Scene) -> Iterator[str]:
 @contextmanager
 def backends_ended(scene: Scene) -> Iterator[str]:
     """Several times, in whatever statement or commit they are."""
-    url = (scene.system.database_url or "").replace("postgresql+psycopg://", "postgresql://", 1)
+    assert scene.system.database_url is not None
     ended = 0
     with scene.held("postgres"):
         for _ in range(scene.dice.randint(2, 6)):
-            with closing(psycopg.connect(url, autocommit=True)) as connection:
-                ended += len(
-                    connection.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                    ).fetchall()
-                )
+            ended += end_connections(scene.system.database_url)
             time.sleep(scene.dice.uniform(0.05, 0.6))
         yield f"{ended} ×"
 
@@ -337,10 +331,10 @@ def sqlite_locked(scene: Scene) -> Iterator[str]:
                 other.execute("ROLLBACK")
 
 
-@_mischief("SQLite 所在磁盘已满", "the disk under SQLite is full", (2, 7), needs="sqlite")
+@_mischief("SQLite 文件无法增长", "the files of SQLite can't grow", (2, 7), needs="sqlite")
 @contextmanager
 def disk_full(scene: Scene) -> Iterator[str]:
-    """No file of the worker may grow beyond what it has: to the database that is a disk without room."""
+    """No file of the worker may grow beyond what it has: what SQLite writes behind its end fails."""
     with scene.worker(_on_sqlite(scene)) as worker:
         data = scene.system.folder / "data"
         largest = max(path.stat().st_size for path in data.glob(f"{worker.name.rpartition('-')[0]}.db*"))

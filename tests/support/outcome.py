@@ -1,13 +1,13 @@
 """What came of a run, read from the topics, the databases and the mail server's file, and how two runs differ.
 
-Nothing of the services or their kit is used here: a fault in them must not hide itself.
+What the services decide and store with is not used here: a fault in it must not hide itself.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ import psycopg
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from services.embedded.smtp import read_mails
+from tests.support.postgres import connection_url
 
 End = int
 Place = tuple[str, int]
@@ -140,7 +141,7 @@ class Databases:
     def __init__(self, folder: Path, url: str | None, on_postgres: Collection[str] = tuple(STATES)) -> None:
         self._folder = folder
         self._on_postgres = frozenset(on_postgres if url else ())
-        self._url = url and url.replace("postgresql+psycopg://", "postgresql://")
+        self._url = url and connection_url(url)
         self._connection: psycopg.Connection[Any] | None = None
 
     def query(self, service: str, sql: str) -> list[tuple[Any, ...]]:
@@ -404,11 +405,3 @@ def _differing(what: str, ours: Mapping[Any, Any], theirs: Mapping[Any, Any]) ->
 
 def _some(things: Iterable[Any]) -> list[Any]:
     return sorted(things, key=repr)[:5]
-
-
-def counted(outcome: Outcome) -> dict[str, Counter[str]]:
-    """Events by topic and type."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
-    for topic, events in outcome.events.items():
-        found[topic].update(one.kind for one in events.values())
-    return dict(found)

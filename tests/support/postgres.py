@@ -140,12 +140,12 @@ def fresh_database(server_url: str) -> Iterator[str]:
     """A new, empty database on that server, dropped afterwards; yields its URL."""
     name = f"kouan_{uuid.uuid4().hex[:16]}"
     base, _, _ = server_url.rpartition("/")
-    with psycopg.connect(_plain(server_url), autocommit=True) as connection:
+    with psycopg.connect(connection_url(server_url), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     try:
         yield f"{base}/{name}"
     finally:
-        with psycopg.connect(_plain(server_url), autocommit=True) as connection:
+        with psycopg.connect(connection_url(server_url), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
 
@@ -222,5 +222,16 @@ def _run(command: list[str | Path], user: str | None, folder: Path) -> subproces
         return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
 
 
-def _plain(url: str) -> str:
+def connection_url(url: str) -> str:
+    """The URL of a database as PostgreSQL's own clients take it, without the name of a driver."""
     return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def end_connections(url: str) -> int:
+    """Let PostgreSQL end all other connections to a database, whatever they are at; returns how many there were."""
+    with psycopg.connect(connection_url(url), autocommit=True) as connection:
+        ended = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return len(ended.fetchall())
