@@ -100,7 +100,7 @@ def retry_that_skips() -> None:
         try:
             return whole(self, batch, confirmed)
         except Transient as failure:
-            failure.batch = batch  # type: ignore[attr-defined]
+            failure.left = batch, confirmed  # type: ignore[attr-defined]
             raise
 
     def leaving_behind(storing: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,7 +108,10 @@ def retry_that_skips() -> None:
             try:
                 await storing(self, *arguments)
             except Transient as failure:
-                self._forget_states(failure.batch)  # type: ignore[attr-defined]
+                batch, confirmed = failure.left  # type: ignore[attr-defined]
+                self._forget_states(batch)
+                # What the batch was to delete from the outbox goes with the next one: that much it does right.
+                self._relay.confirmed += confirmed
 
         return broken
 
