@@ -15,7 +15,7 @@ from tests.support.history import Watch
 from tests.support.ledger.mixture import publish_mixture, redrive_mixture
 from tests.support.ledger.running import SESSION_MS, RunningLedger, running_ledger
 from tests.support.ledger.striking import fault_struck, rebuilding_with, stopped, worker_with
-from tests.support.ledger.surviving import holding, must_hold_no_more
+from tests.support.ledger.surviving import holding, must_have_survived, must_hold_no_more
 
 pytestmark = pytest.mark.broker
 
@@ -44,6 +44,13 @@ IN_ONE_GO = ("before-commit:2", "before-send:3", "after-claim:1", "before-mark:1
 def ledger(request: pytest.FixtureRequest, kafka: str, tmp_path: Path) -> Iterator[RunningLedger]:
     url = request.getfixturevalue("postgres_database") if request.param == "postgresql" else None
     with running_ledger(kafka, tmp_path, url) as one:
+        yield one
+
+
+@pytest.fixture
+def shared(kafka: str, tmp_path: Path, postgres_database: str) -> Iterator[RunningLedger]:
+    """A ledger on PostgreSQL, for one worker or several."""
+    with running_ledger(kafka, tmp_path, postgres_database) as one:
         yield one
 
 
@@ -119,19 +126,48 @@ def test_a_rebuilding_is_killed_and_neither_the_worker_nor_the_next_rebuilding_m
         worker.check_alive()
 
 
+# Commits that fail, or succeed unheard
+
+UNHEARD = (
+    "before-commit:3", "after-commit:3", "before-deadline:1", "after-deadline-commit:1", "before-result:1",
+    "after-result:1", "before-mark:2", "after-mark:2", "before-claim:1", "after-claim:1",
+)  # fmt: skip
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("point", UNHEARD)
+def test_a_commit_fails_or_its_answer_is_lost(ledger: RunningLedger, dice: random.Random, point: str) -> None:
+    must_wait_for_the_database(ledger, dice, f"refuse-{point}")
+
+
+@pytest.mark.thorough
+@pytest.mark.postgres
+@pytest.mark.parametrize("point", ["after-positions:3", "before-commit:3", "after-commit:3", "before-result:1"])
+def test_postgresql_ends_the_connection_around_a_commit(shared: RunningLedger, dice: random.Random, point: str) -> None:
+    must_wait_for_the_database(shared, dice, f"cut-{point}")
+
+
+def must_wait_for_the_database(ledger: RunningLedger, dice: random.Random, fault: str) -> None:
+    """A worker whose database fails at a point waits, goes on by itself, and all is right."""
+    worker = worker_with(ledger, fault, "waiting").start().wait_ready()
+    before = holding(worker)
+    with Watch(ledger.history.database) as watch:
+        publish_mixture(ledger.history, dice)
+        end = time.monotonic() + SECONDS
+        # Some points lie at deadlines, and until the last one all is right though the fault has not struck.
+        while "waiting for" not in worker.log.read_text() or ledger.history.database.count("kit_deadline"):
+            assert time.monotonic() < end, f"the fault did not strike\n{worker.tail()}"
+            time.sleep(0.1)
+        must_have_survived(ledger, worker, before, watch)
+
+
 # Rebalances, and workers that sleep and go on writing
 
 ASLEEP = (
     "after-claim:1", "before-transaction:3", "after-positions:3", "before-commit:3", "after-commit:3", "before-send:4",
     "after-send:4", "before-mark:2", "before-attempt:1", "after-letter:1", "before-result:1", "after-result:1",
+    "after-deadline:1", "before-deadline:1", "after-deadline-commit:1",
 )  # fmt: skip
-
-
-@pytest.fixture
-def shared(kafka: str, tmp_path: Path, postgres_database: str) -> Iterator[RunningLedger]:
-    """A ledger for several workers."""
-    with running_ledger(kafka, tmp_path, postgres_database) as one:
-        yield one
 
 
 @pytest.mark.thorough

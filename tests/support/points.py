@@ -2,7 +2,8 @@
 
 A fault is named `<how>-<point>:<nth>`: `kill-before-commit:3` ends the process (SIGKILL) when the third transaction
 that applies inputs has all its statements behind it and is not committed, `stop-after-send:2` stops it (SIGSTOP) when
-the broker has confirmed the second send and the worker does not know yet. Points are found by the statements that the
+the broker has confirmed the second send and the worker does not know yet; `refuse` lets the database fail there, `cut`
+ends its connections. Points are found by the statements that the
 worker says to its database and by the calls that it makes to the Kafka client, not by names within the kit.
 """
 
@@ -24,6 +25,7 @@ from services.kit.batch import Batch, Pack
 from services.kit.database import PostgresDatabase, SqliteDatabase
 from services.kit.failures import Transient
 from services.kit.store import Store
+from tests.support.postgres import end_connections
 
 LINGER_SECONDS = 1.5
 """How long a fault between decision and sending waits, so that whatever is done too early is done before it strikes."""
@@ -51,7 +53,12 @@ def refuse() -> None:
     raise Transient("the database is gone for a moment")
 
 
-HOW: Mapping[str, Strike] = {"kill": strike, "stop": lambda: strike(signal.SIGSTOP), "refuse": refuse}
+def cut() -> None:
+    """Let PostgreSQL end all connections to this process's database, whatever they are at."""
+    end_connections(os.environ["KOUAN_DATABASE_URL"])
+
+
+HOW: Mapping[str, Strike] = {"kill": strike, "stop": lambda: strike(signal.SIGSTOP), "refuse": refuse, "cut": cut}
 
 
 # In the database
@@ -290,7 +297,6 @@ POINTS: Mapping[str, Callable[[Strike, int], None]] = {
     # The migrations, and the first steps of a worker.
     "in-migration": lambda do, nth: in_migration("CREATE", do, nth),
     "between-migrations": lambda do, nth: in_migration("INSERT INTO alembic_version", do, nth),
-    "after-migrations": lambda do, nth: in_migration("INSERT INTO alembic_version", do, 1 + nth),
     "before-claim": lambda do, nth: before_commit(_CLAIM, do, nth),
     "after-claim": lambda do, nth: after_commit(_CLAIM, do, nth),
     # A batch: its transaction, its sends, and what is noted of them.

@@ -48,5 +48,7 @@ def test_the_table_shows_each_fault_in_both_languages_and_the_sums() -> None:
     file = "tests/faults/test_ledger_points.py"
     console.print(table_of(rows_of([report(f"{file}::test_a_worker_is_killed[{n}]") for n in range(46)])))
     text = console.export_text()
-    assert re.search(r"test_ledger_points.py +│ 在每个命名点被杀 · killed at each named +│ +46 │ +46 │ +0 │", text)
+    assert re.search(
+        r"test_ledger_points.py +│ 在每个命名点被杀 · killed at each named point +│ +46 │ +46 │ +0 │", text
+    )
     assert re.search(r"合计 · total +│ +│ +46 │", text)

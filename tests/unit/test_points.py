@@ -87,5 +87,5 @@ def test_no_fault_changes_nothing_and_one_that_does_not_exist_is_no_fault() -> N
     assert SqliteDatabase.execute is before
     with pytest.raises(KeyError):
         lay("kill-nowhere:1")
-    assert {"kill", "stop", "refuse"} == HOW.keys()
+    assert {"kill", "stop", "refuse", "cut"} == HOW.keys()
     assert len(POINTS) > 25

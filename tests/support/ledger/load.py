@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tests.support.ledger.running import RunningLedger, seed
 from tests.support.records import Publisher
@@ -26,9 +27,12 @@ def new_dice() -> random.Random:
 
 
 @contextmanager
-def load(ledger: RunningLedger, dice: random.Random, seconds: float) -> Iterator[None]:
-    """Publish beside the test, over some seconds; entries may come before their accounts. Ends acknowledged."""
-    publisher = ledger.history.publisher()
+def load(ledger: RunningLedger, dice: random.Random, seconds: float, **settings: Any) -> Iterator[None]:
+    """Publish beside the test, over some seconds; entries may come before their accounts.
+
+    Ends when the fate of every record is told: acknowledged, or, by a publisher whose `settings` say so, given up.
+    """
+    publisher = ledger.history.publisher(**settings)
     thread = threading.Thread(target=_publish, args=(ledger, publisher, random.Random(dice.random()), seconds))
     thread.start()
     try:
