@@ -1,6 +1,6 @@
 """What a soak came to, judged from topics, databases and mails against what was sent; by queries on its book.
 
-Nothing of the services or their kit is used here: a fault in them must not hide itself.
+What the services decide and store with is not used here: a fault in it must not hide itself.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ WARM_SECONDS = 240.0
 """A process that started less long ago is still filling what it keeps: some tasks see few states a minute."""
 MORE = 1.15
 """The last third of a run may take so much of what the first third took."""
+LONG_SECONDS = 3 * 2 * WARM_SECONDS
+"""A load that took so long has thirds in which a process is warm for as long as it was not."""
 FEWEST = 3
 MORE_FILES = 40
 
@@ -52,16 +54,22 @@ def thirds(samples: Sequence[Sample], loaded: float) -> tuple[list[Sample], list
 
 
 def _bounded(seen: Seen, loaded: float, name: str, zh: str, en: str) -> Verdict:
-    figures, faults = [], []
+    figures, faults, compared = [], [], 0
     for worker, samples in sorted(seen.samples.items()):
+        service = worker.rpartition("-")[0]
         first, last = thirds(samples, loaded)
         if not first:
+            # Those that were killed again and again are never warm; the report says so.
+            figures.append(f"{service} 无从比较 not compared")
             continue
+        compared += 1
         before, after = (statistics.median(one.memory for one in part) / 1e6 for part in (first, last))
-        figures.append(f"{worker.rpartition('-')[0]} {before:.0f} → {after:.0f} MB")
+        figures.append(f"{service} {before:.0f} → {after:.0f} MB")
         if after > before * MORE:
             faults.append(f"{worker}: {before:.0f} → {after:.0f} MB (× {after / before:.2f})")
-    return Verdict(name, zh, en, "；".join(figures) or "运行太短，无从比较 too short a run to compare", faults)
+    if not compared and loaded >= LONG_SECONDS:
+        faults.append("no worker lived long enough in the first and in the last third to be compared")
+    return Verdict(name, zh, en, "；".join(figures), faults)
 
 
 def _files(seen: Seen, loaded: float) -> Verdict:

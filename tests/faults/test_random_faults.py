@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ledger.load import new_dice
 from tests.support.mischief import SESSION_MS, Scene, draw, lasting, struck
 from tests.support.mistakes import mistakes
 from tests.support.network import broker_behind_a_network
@@ -48,8 +47,7 @@ def sound_inputs(scenario: Scenario) -> set[Input]:
     return set(idents.values())
 
 
-def test_random_faults_change_nothing(tmp_path: Path, postgres_url: str) -> None:
-    dice = new_dice()
+def test_random_faults_change_nothing(tmp_path: Path, postgres_url: str, dice: random.Random) -> None:
     scenario = build_scenario(REFERRALS)
     sound = sound_inputs(scenario)
     published: list[Input] = []

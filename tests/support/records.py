@@ -19,7 +19,7 @@ Place = tuple[str, int, int]
 
 @dataclass(slots=True)
 class Sent:
-    """One record that a publisher sent, and what it was told: `fate` is `acknowledged`, `refused` or `unknown`.
+    """One record that a publisher sent, and what it was told: `fate` is `acknowledged` or `unknown`.
 
     `poison` is the reason that its dead letter is expected to give, None for what is to be applied. The offset in
     `place` is None where the broker acknowledged a batch that it had already and did not say where.

@@ -134,6 +134,20 @@ def test_memory_that_grows_by_more_than_its_share_is_found() -> None:
     assert not verdict(seen([100_000_000 + 1_000_000 * place for place in range(30)]), "memory").kept
 
 
+def test_a_long_run_in_which_no_memory_could_be_compared_is_no_proof_and_who_was_left_out_is_named() -> None:
+    young = [Sample(60.0 * place, WARM_SECONDS - 1, 100_000_000, 20) for place in range(30)]
+    old = [Sample(60.0 * place, WARM_SECONDS, 100_000_000, 20) for place in range(30)]
+    looks = [Look(1800.0, 5000, {})]
+
+    def memory(samples: dict[str, list[Sample]]) -> Verdict:
+        return next(one for one in watched(Seen(looks, samples), 1800.0, 5000, [], []) if one.name == "memory")
+
+    assert not memory({"screening-0": young}).kept
+    some = memory({"screening-0": young, "liaison-0": old})
+    assert some.kept
+    assert "screening 无从比较 not compared" in some.figure
+
+
 def test_open_files_that_pile_up_and_too_few_events_are_found() -> None:
     many = seen([100] * 30)
     many.samples["screening-0"].append(Sample(295.0, WARM_SECONDS, 100, 200))

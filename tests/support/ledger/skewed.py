@@ -1,8 +1,8 @@
 """The ledger's process under a wall clock that the test sets, and sets right again, while it runs.
 
-Three places ask for the time of day: the kit's own `Clock` (deadlines, leases, how long an early input waits) by
-`time.time_ns`, and aiokafka by `time.time` when it notes until when a partition was read and when it last knew the
-cluster. Both functions are replaced before any of them is imported. Whatever waits and gives up by
+The kit's own `Clock` (deadlines, leases, how long an early input waits) asks for the time of day by `time.time_ns`;
+aiokafka, and what the kit adds to its fetching, by `time.time`, to note until when a partition was read and when the
+cluster was last known. Both functions are replaced before any of them is imported. Whatever waits and gives up by
 `time.monotonic` feels nothing, as it would not on a machine whose clock is set.
 """
 
