@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.benchmarks.figures import FOLDER, Result, about, table_of
+from tests.benchmarks.figures import CHANGES, FOLDER, Result, about, table_of
 
 NOTES = "all"
 """Folder, beside the figures, of what each measurement last found at full size."""
@@ -109,10 +109,10 @@ def remember(done: Done, folder: Path = FOLDER) -> None:
 
 
 def measured(bench: Bench, commit: str, folder: Path = FOLDER) -> Done | None:
-    """What this measurement found when it last came to its end, if that was at this commit."""
+    """What this measurement found when it last came to its end, if that was at this commit and nothing but it."""
     note = folder / NOTES / f"{bench.name}.json"
     kept = json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
-    if kept is None or kept["figures"]["commit"] != commit:
+    if kept is None or kept["figures"]["commit"] != commit or commit.endswith(CHANGES):
         return None
     return Done(bench, kept["seconds"], kept["figures"])
 
@@ -124,6 +124,8 @@ def summary(all_done: Sequence[Done], console: Console) -> bool:
     goals = [result.met for _, result in rows if result.met is not None]
     console.print(f"目标 · goals: {sum(goals)} / {len(goals)} 达到 · met")
     for done in all_done:
+        for text in (done.figures or {}).get("slower", ()):
+            console.print(f"[red]{done.bench.name}: {text}[/red]")
         if done.figures is None:
             console.print(f"[red]{done.bench.name} 未完成 · did not come to its end[/red]")
     return all(done.figures is not None for done in all_done)

@@ -1,4 +1,7 @@
-"""The ceiling: an aiokafka loop that reads, validates and writes with full headers; no state, no guarantee."""
+"""The ceiling: an aiokafka loop that reads, validates and writes with full headers; no state, no guarantee.
+
+It runs on the same event loop as the kit does.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 import time
 import uuid
 
+import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from tests.benchmarks.hop import HopScored, HopSubmitted
@@ -76,4 +80,4 @@ async def main(bootstrap_servers: str, source: str, target: str, count: int, war
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3], *map(int, sys.argv[4:])))
+    uvloop.run(main(sys.argv[1], sys.argv[2], sys.argv[3], *map(int, sys.argv[4:])))

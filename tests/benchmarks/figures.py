@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +18,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from services.embedded.broker import kafka_version
+
 FOLDER = Path(".kouan/bench")
-PACKAGES = ("aiokafka", "pydantic", "orjson", "faust-streaming")
+PACKAGES = ("aiokafka", "pydantic", "orjson", "faust-streaming", "uvloop")
+CHANGES = "+"
+"""Ends the commit of figures that were measured with code which is in no commit."""
+
 CHANGED = 0.1
 """A ratio that became worse by more than this share of the one before is told."""
 
@@ -74,8 +81,8 @@ class Result:
 def finish(kind: str, found: Found, count: int, results: Sequence[Result], console: Console) -> None:
     """Show the results with their goals, keep all figures, and say what became slower."""
     console.print(table_of("目标 · goals", [("", result) for result in results]))
-    file, before = keep(kind, found, count, results)
-    for text in slower(results, before):
+    file, told = keep(kind, found, count, results)
+    for text in told:
         console.print(f"[red]{text}[/red]")
     console.print(f"数据 · figures: {file}")
 
@@ -92,14 +99,15 @@ def table_of(title: str, rows: Iterable[tuple[str, Result]]) -> Table:
 
 def keep(
     kind: str, found: Found, count: int, results: Sequence[Result] = (), folder: Path = FOLDER
-) -> tuple[Path, dict[str, Any] | None]:
-    """Write the figures down; returns the file and the figures of the last run of the same size."""
+) -> tuple[Path, list[str]]:
+    """Write the figures down; returns the file, and what became slower since the last run of the same size."""
     folder.mkdir(parents=True, exist_ok=True)
-    before = last(kind, count, folder)
-    figures = {**about(), "events": count, "events_per_second": found, "results": list(map(asdict, results))}
+    told = slower(results, last(kind, count, folder))
+    kept = list(map(asdict, results))
+    figures = {**about(), "events": count, "events_per_second": found, "results": kept, "slower": told}
     file = folder / f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     file.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return file, before
+    return file, told
 
 
 def last(kind: str, count: int, folder: Path = FOLDER) -> dict[str, Any] | None:
@@ -124,12 +132,34 @@ def slower(results: Iterable[Result], before: Mapping[str, Any] | None) -> list[
 
 
 def about() -> dict[str, Any]:
-    """When and where it was measured."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    """When and where it was measured, and with what; who else took part is pinned in the commit."""
+    changed = _said("git", "status", "--porcelain", "--", "*.py", "*.toml", "*.xml", "*.txt")
     return {
         "when": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "commit": commit.stdout.strip(),
+        "commit": _said("git", "rev-parse", "--short", "HEAD") + (CHANGES if changed else ""),
         "machine": f"{os.cpu_count()} × {platform.machine()}, {platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {
+            **{name: version(name) for name in PACKAGES},
+            "kafka": kafka_version(),
+            "sqlite": sqlite3.sqlite_version,
+            "java": _version("java", "-version"),
+            "postgresql": _version("psql", "--version"),
+        },
     }
+
+
+def _version(*command: str) -> str:
+    """The first number with dots that a program says of itself; empty where it is not installed."""
+    found = re.search(r"\d+(\.\d+)+", _said(*command))
+    return found.group() if found else ""
+
+
+def _said(*command: str) -> str:
+    """What a program says, on either output; nothing where it is not installed."""
+    try:
+        return subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        ).stdout.strip()
+    except FileNotFoundError:
+        return ""

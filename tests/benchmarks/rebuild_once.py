@@ -23,7 +23,8 @@ from topics.definition import load_catalogue
 
 Took = dict[str, float]
 """`events`, and by their number: `rate` events/s, `loop_us` and `other_us` the processor's µs on the loop's thread and
-on all others, `compare_s` seconds for settling and comparing, `differences` rows that differ."""
+on all others, `compare_s` seconds for settling, comparing and switching, `differences` rows that differ, `switched` 1
+where the new database took the place of the one in use."""
 
 
 async def bare(servers: str) -> Took:
@@ -52,10 +53,10 @@ async def bare(servers: str) -> Took:
 
 
 async def rebuilt(name: str, settings: Settings) -> Took:
-    """Rebuild and compare."""
+    """Rebuild, compare and switch."""
     service, topics = (hop.build(), hop.catalogue()) if name == "hop" else (build_screening(), load_catalogue())
     worked, everywhere = time.thread_time(), time.process_time()
-    report = await rebuild(service, settings, topics)
+    report = await rebuild(service, settings, topics, switch=True)
     loop = time.thread_time() - worked
     return {
         "events": report.events,
@@ -64,6 +65,7 @@ async def rebuilt(name: str, settings: Settings) -> Took:
         "other_us": (time.process_time() - everywhere - loop) / report.events * 1e6,
         "compare_s": report.compare_seconds,
         "differences": report.differences.total,
+        "switched": float(report.replaced is not None),
     }
 
 

@@ -15,9 +15,6 @@ from rich.table import Table
 
 from tests.benchmarks.figures import Found, Result
 
-SLOWER = 0.9
-"""A ratio below this share of the one before is told."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -79,19 +76,6 @@ def results(found: Found) -> list[Result]:
         Result(f"{pair.ours} / {pair.other}", values.middle, least=pair.goal, ratio=True)
         for pair, values, _ in compared(found)
     ]
-
-
-def slower(found: Found, before: Mapping[str, Any] | None) -> list[str]:
-    """What became slower by more than a tenth since the race before, relative to others in the same run."""
-    if before is None:
-        return []
-    told = []
-    for pair in PAIRS:
-        then, now = ratios(before["events_per_second"], pair), ratios(found, pair)
-        if then and now and statistics.median(now) < SLOWER * statistics.median(then):
-            old, new = statistics.median(then), statistics.median(now)
-            told.append(f"变慢 · slower than at {before['commit']}: {pair.ours}/{pair.other} {old:.2f} → {new:.2f}")
-    return told
 
 
 def show(found: Found, titles: Mapping[str, str], events: int, console: Console) -> None:

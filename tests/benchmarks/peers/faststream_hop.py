@@ -1,7 +1,6 @@
-"""The hop in FastStream with a SQLModel session for each message."""
+"""The hop in FastStream with a SQLModel session for each message, on the loop that its own command takes."""
 
-import asyncio
-
+import uvloop
 from faststream import FastStream
 from faststream.kafka import KafkaBroker
 from faststream.kafka.annotations import KafkaMessage
@@ -34,4 +33,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

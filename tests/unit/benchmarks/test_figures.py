@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from services.embedded.broker import kafka_version
 from tests.benchmarks.all import BENCHES, Bench, Done, chosen, measure, summary
-from tests.benchmarks.figures import Result, keep, slower
+from tests.benchmarks.figures import Result, about, keep, slower
 
 
 def before(*results: Result) -> dict[str, Any]:
@@ -54,15 +56,30 @@ def test_what_was_not_measured_before_is_no_news() -> None:
 
 
 def test_figures_are_kept_with_their_results_and_found_by_kind_and_size(tmp_path: Path) -> None:
-    first, none = keep("hop", {"kit": [1.0]}, 10, [Result("kit / bare", 0.5, ratio=True)], tmp_path)
-    assert none is None
+    worse = [Result("kit / bare", 0.4, ratio=True)]
+    first, told = keep("hop", {"kit": [1.0]}, 10, [Result("kit / bare", 0.5, ratio=True)], tmp_path)
+    assert told == []
     first.rename(tmp_path / "hop-20260101-000000.json")
-    assert keep("hop", {"kit": [2.0]}, 20, [], tmp_path)[1] is None
-    _, earlier = keep("hop", {"kit": [2.0]}, 10, [], tmp_path)
-    assert earlier is not None
-    assert earlier["events_per_second"] == {"kit": [1.0]}
-    assert slower([Result("kit / bare", 0.4, ratio=True)], earlier)
-    assert keep("hop-other", {}, 10, [], tmp_path)[1] is None
+    assert keep("hop", {"kit": [2.0]}, 20, worse, tmp_path)[1] == []
+    assert keep("hop-other", {}, 10, worse, tmp_path)[1] == []
+    file, told = keep("hop", {"kit": [2.0]}, 10, worse, tmp_path)
+    assert "0.50 → 0.40" in told[0]
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    assert (kept["events_per_second"], kept["slower"]) == ({"kit": [2.0]}, told)
+
+
+def test_figures_say_with_what_they_were_measured() -> None:
+    told = about()
+    assert {"aiokafka", "kafka", "sqlite", "java", "postgresql"} <= told["versions"].keys()
+    assert told["versions"]["kafka"] == kafka_version()
+    assert re.fullmatch(r"[0-9a-f]{7,}\+?", told["commit"])
+
+
+def test_what_became_slower_is_told_once_more_at_the_end() -> None:
+    done = Done(BENCHES[0], 1.0, {"results": [], "slower": ["kit / bare 0.50 → 0.40"]})
+    console = Console(record=True, width=120)
+    summary([done], console)
+    assert "hop: kit / bare 0.50 → 0.40" in console.export_text()
 
 
 def test_results_come_back_from_the_file_as_they_were(tmp_path: Path) -> None:
