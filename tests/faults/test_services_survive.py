@@ -226,7 +226,7 @@ def run_on(kit: str, fault: str, folder: Path, monkeypatch: pytest.MonkeyPatch) 
             screening.start()
         found = []
         try:
-            system.settle(60 if kit == "sound" else 20)
+            system.settle(60)
         except AssertionError as unsettled:
             found.append(str(unsettled))
         return found + mistakes(scenario, outcome_of(system))
