@@ -23,7 +23,8 @@ Headers = Sequence[tuple[str, bytes]]
 
 STRUCTURED = "application/cloudevents+json"
 JSON = b"application/json"
-_REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject")
+_ATTRIBUTES = ("specversion", "id", "source", "type", "time", "subject")
+_REQUIRED = tuple(f"ce_{name}" for name in _ATTRIBUTES)
 ATTRIBUTE_LIMIT = 256
 """The longest id, source or subject, in characters."""
 
@@ -207,9 +208,7 @@ def decode_structured(
         raise DecodeError("undecodable", f"the value is not JSON: {error}") from None
     if not isinstance(attributes, dict):
         raise DecodeError("undecodable", "the value is JSON, but not an object; a structured CloudEvent is one")
-    missing = [
-        name.removeprefix("ce_") for name in _REQUIRED if not isinstance(attributes.get(name.removeprefix("ce_")), str)
-    ]
+    missing = [name for name in _ATTRIBUTES if not isinstance(attributes.get(name), str)]
     if missing or "data" not in attributes:
         missing += [] if "data" in attributes else ["data"]
         raise DecodeError(

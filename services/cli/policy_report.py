@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import typer
 
 from services.cli.terminal import err, out
@@ -201,7 +201,9 @@ def _came_out(rule: RuleResult | None) -> str:
 
 def print_json(told: Any) -> None:
     """The result for programs."""
-    typer.echo(json.dumps(told, ensure_ascii=False, indent=2, default=str))
+    # Keys may be codes of an enumeration; times are written as `default` does it.
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+    typer.echo(orjson.dumps(told, default=str, option=options))
 
 
 def new_table() -> Table:

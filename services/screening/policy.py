@@ -217,6 +217,12 @@ def _text_of(file: VersionFile | None) -> PolicyText | None:
 
 # --- what is compiled from them ---------------------------------------------------------------------------------------
 
+# Members looked up once: going through an enumeration took as long as half of all rules.
+_KEY_AREAS: Final = tuple(KeyArea)
+_MET: Final = RuleOutcome.MET
+_CLASSIFICATION: Final = PolicyPart.CLASSIFICATION
+_HARD_STOP: Final = PolicyPart.HARD_STOP
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -237,15 +243,15 @@ class Policy:
     def score_facts(self, facts: Facts) -> Scoring:
         """The same, for who scores one referral by several versions."""
         results = tuple([rule.apply(facts) for rule in self.rules])
-        met = [result for result in results if result.outcome is RuleOutcome.MET]
-        found = {self.key_areas[result.code] for result in met if result.part is PolicyPart.CLASSIFICATION}
+        met = [result for result in results if result.outcome is _MET]
+        found = {self.key_areas[result.code] for result in met if result.part is _CLASSIFICATION}
         return Scoring(
             version=self.version,
             digest=self.digest,
             effective_from=self.effective_from,
             score=sum([result.points for result in met]),
-            hard_stops=tuple([self.stops[result.code] for result in met if result.part is PolicyPart.HARD_STOP]),
-            key_areas=tuple([area for area in KeyArea if area in found]),
+            hard_stops=tuple([self.stops[result.code] for result in met if result.part is _HARD_STOP]),
+            key_areas=tuple([area for area in _KEY_AREAS if area in found]),
             rules=results,
         )
 
