@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from services.embedded.broker import answers
 from services.embedded.container import KafkaContainer
 from tests.support.disk import small_disk
 from tests.support.history import Watch
 from tests.support.ledger.load import load
 from tests.support.ledger.running import running_ledger
 from tests.support.ledger.surviving import must_have_survived, started
+from tests.support.mischief import BROKER_SECONDS
 from tests.support.network import Network, Weather, broker_behind_a_network
 from tests.support.postgres import end_connections
+from tests.support.system import wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -86,6 +89,8 @@ def test_the_broker_is_killed_twice(
                 container.get_wrapped_container().kill()
                 time.sleep(dice.uniform(0, 2))
                 container.get_wrapped_container().start()
+        # Who has given everything up does not wait for the broker.
+        wait_until(lambda: answers(network.address), BROKER_SECONDS, "the broker answers again")
         must_have_survived(ledger, worker, before, watch)
         fates = {one.fate for publisher in ledger.history.publishers for one in publisher.sent}
         assert fates == ({"acknowledged"} if patient else {"acknowledged", "unknown"})
