@@ -9,7 +9,6 @@ import re
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from operator import mul
 from typing import Annotated, Final
 
 from pydantic import (
@@ -107,7 +106,7 @@ _CREDIT_PATTERN: Final = re.compile(
 
 def credit_check_character(first17: str) -> str:
     """The 18th character that belongs to the first 17 of a unified social credit code."""
-    total = sum(map(mul, map(_CREDIT_VALUE.__getitem__, first17), _CREDIT_WEIGHTS))
+    total = sum([_CREDIT_VALUE[character] * weight for character, weight in zip(first17, _CREDIT_WEIGHTS, strict=True)])
     return _CREDIT_ALPHABET[(31 - total % 31) % 31]
 
 
