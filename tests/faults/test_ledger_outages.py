@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded.broker import answers
+from services.embedded.broker import wait_until_answers
 from services.embedded.container import KafkaContainer
 from tests.support.disk import small_disk
 from tests.support.history import Watch
@@ -20,7 +20,6 @@ from tests.support.ledger.surviving import must_have_survived, started
 from tests.support.mischief import BROKER_SECONDS
 from tests.support.network import Network, Weather, broker_behind_a_network
 from tests.support.postgres import end_connections
-from tests.support.system import wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -90,7 +89,7 @@ def test_the_broker_is_killed_twice(
                 time.sleep(dice.uniform(0, 2))
                 container.get_wrapped_container().start()
         # Who has given everything up does not wait for the broker.
-        wait_until(lambda: answers(network.address), BROKER_SECONDS, "the broker answers again")
+        assert wait_until_answers(network.address, BROKER_SECONDS, lambda: True)
         must_have_survived(ledger, worker, before, watch)
         fates = {one.fate for publisher in ledger.history.publishers for one in publisher.sent}
         assert fates == ({"acknowledged"} if patient else {"acknowledged", "unknown"})

@@ -16,6 +16,7 @@ from tests.support.ledger.mixture import publish_mixture, redrive_mixture
 from tests.support.ledger.running import SESSION_MS, RunningLedger, running_ledger
 from tests.support.ledger.striking import fault_struck, rebuilding_with, stopped, worker_with
 from tests.support.ledger.surviving import holding, must_have_survived, must_hold_no_more
+from tests.support.system import wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -153,11 +154,9 @@ def must_wait_for_the_database(ledger: RunningLedger, dice: random.Random, fault
     before = holding(worker)
     with Watch(ledger.history.database) as watch:
         publish_mixture(ledger.history, dice)
-        end = time.monotonic() + SECONDS
         # Some points lie at deadlines, and until the last one all is right though the fault has not struck.
-        while "waiting for" not in worker.log.read_text() or ledger.history.database.count("kit_deadline"):
-            assert time.monotonic() < end, f"the fault did not strike\n{worker.tail()}"
-            time.sleep(0.1)
+        wait_until(lambda: "waiting for" in worker.log.read_text(), SECONDS, "the fault strikes")
+        wait_until(lambda: not ledger.history.database.count("kit_deadline"), SECONDS, "the last deadline falls due")
         must_have_survived(ledger, worker, before, watch)
 
 
