@@ -22,7 +22,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from tests.benchmarks.figures import Found
 from tests.benchmarks.hop import PARTITIONS, catalogue
 from tests.benchmarks.load import load
-from tests.benchmarks.peers.contestants import CONTESTANTS, Contestant, Run
+from tests.benchmarks.peers.contestants import CONTESTANTS, FAST, Contestant, Run
 from tests.benchmarks.peers.verify import Given, WrongOutput, ends, inputs, verify
 from tests.support.brokers import create_topics, unique
 from tests.support.postgres import fresh_database, running_postgres
@@ -58,11 +58,12 @@ class Course:
 
 
 def choose(names: str) -> list[Contestant]:
-    """The contestants named in a list with commas, or all of them; the kit is always among them."""
-    wanted = list(CONTESTANTS) if names == "all" else ["kit", *(name for name in names.split(",") if name != "kit")]
+    """The contestants named in a list with commas, all, or all but the slow ones; the kit is always among them."""
+    groups = {"all": list(CONTESTANTS), "fast": FAST}
+    wanted = groups.get(names) or ["kit", *(name for name in names.split(",") if name != "kit")]
     unknown = [name for name in wanted if name not in CONTESTANTS]
     if unknown:
-        sys.exit(f"--peers: {', '.join(unknown)} 未知 · unknown; all, or of: {', '.join(CONTESTANTS)}")
+        sys.exit(f"--peers: {', '.join(unknown)} 未知 · unknown; all, fast, or of: {', '.join(CONTESTANTS)}")
     chosen = [CONTESTANTS[name] for name in wanted]
     missing = [text for each in chosen if (text := each.missing())]
     if missing:

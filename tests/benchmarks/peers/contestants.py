@@ -98,3 +98,6 @@ CONTESTANTS = {
         Contestant("confluent", "confluent-kafka, 无状态 · no state", _python("confluent"), drops_repeats=False),
     )
 }
+
+FAST = [each.name for each in CONTESTANTS.values() if not each.slow]
+"""Those that read all events in all rounds."""
