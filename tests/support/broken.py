@@ -93,7 +93,7 @@ def silent_owner() -> None:
 
 
 def retry_that_skips() -> None:
-    """A batch that the database could not take for the moment is left behind."""
+    """Of a batch that the database could not take for the moment only the positions are stored, and it goes on."""
     whole = Store.store
 
     def refused(self: Store, batch: Batch, confirmed: list[int]) -> list[tuple[int, Pack]]:
@@ -110,8 +110,9 @@ def retry_that_skips() -> None:
             except Transient as failure:
                 batch, confirmed = failure.left  # type: ignore[attr-defined]
                 self._forget_states(batch)
-                # What the batch was to delete from the outbox goes with the next one: that much it does right.
-                self._relay.confirmed += confirmed
+                # Not only in memory: with no batch behind it, it would be at work upon this one for ever.
+                left = Batch(epochs=batch.epochs, positions=batch.positions)
+                self._committed([], left, await self._database.run(whole, self._store, left, confirmed))
 
         return broken
 
