@@ -21,6 +21,12 @@ from services.kit.pages import Found, Page, Unusual
 from services.kit.records import Record
 from services.kit.sessions import Session
 
+LITTLE = 64 * 1024
+"""Bytes. Where an answer brought less, records come one by one and are read as fast as they come."""
+
+GAP = 0.02
+"""Seconds between such an answer and the next request, so that what comes meanwhile comes together."""
+
 
 class Taken(NamedTuple):
     """What is to be read of one partition: records found on a page, or records as the client made them."""
@@ -138,6 +144,7 @@ class _Answers:
         self._subscription = subscription
         self._sessions: dict[int, Session] = {}
         self._assignment: Any = None
+        self._little_came: dict[int, float] = {}
         self.of: dict[TopicPartition, tuple[int, bytes]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -147,6 +154,7 @@ class _Answers:
         """What the client does; between its answer and the fetcher's use of it nothing else can happen."""
         if not isinstance(request, FetchRequest):
             return await self._client.send(node_id, request)
+        await self._let_some_come(node_id)
         self._begin_anew_after_a_rebalance()
         session = self._sessions.setdefault(node_id, Session())
         try:
@@ -157,15 +165,29 @@ class _Answers:
         session.answered(response)
         asked = {TopicPartition(topic, number): first for topic, parts in request.topics for number, first, _ in parts}
         told = set()
+        size = 0
         for topic, parts in response.topics:
             for number, code, *_, data in parts:
                 place = TopicPartition(topic, number)
                 told.add(place)
                 if code == 0 and data:
                     self.of[place] = (asked[place], data)
+                    size += len(data)
+        if 0 < size < LITTLE:
+            self._little_came[node_id] = time.monotonic()
         if not getattr(response, "error_code", 0):
             self._note_unchanged({place: asked[place] for place in asked.keys() - told})
         return response
+
+    async def _let_some_come(self, node_id: int) -> None:
+        """Ask again at once where a lot came, or nothing, and a little later where little did.
+
+        A request, a batch and a transaction for each event cost far more than the event does, here and at the broker:
+        under a steady flow of single events the machine would be full of them, and everything late.
+        """
+        pause = self._little_came.pop(node_id, 0.0) + GAP - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
 
     def _begin_anew_after_a_rebalance(self) -> None:
         """A new assignment knows nothing of its partitions, and has to be told of them, also where nothing changed."""

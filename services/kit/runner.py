@@ -103,7 +103,8 @@ class Runner:
         self._uncertain = 0
         self._next_park_check = 0.0
         self._batches = 0
-        self._next_whole_collection = time.monotonic() + _BETWEEN_WHOLE_COLLECTIONS
+        # Services of one machine that were started together should not all stand still at once.
+        self._next_whole_collection = time.monotonic() + _BETWEEN_WHOLE_COLLECTIONS * random.uniform(0.5, 1.0)
         self.ready = False
         self.paused: str | None = None
         self.last_turn = time.monotonic()
