@@ -144,7 +144,7 @@ class _Answers:
         self._subscription = subscription
         self._sessions: dict[int, Session] = {}
         self._assignment: Any = None
-        self._little_came: dict[int, float] = {}
+        self._not_before: dict[int, float] = {}
         self.of: dict[TopicPartition, tuple[int, bytes]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -174,7 +174,7 @@ class _Answers:
                     self.of[place] = (asked[place], data)
                     size += len(data)
         if 0 < size < LITTLE:
-            self._little_came[node_id] = time.monotonic()
+            self._not_before[node_id] = time.monotonic() + GAP
         if not getattr(response, "error_code", 0):
             self._note_unchanged({place: asked[place] for place in asked.keys() - told})
         return response
@@ -185,7 +185,7 @@ class _Answers:
         A request, a batch and a transaction for each event cost far more than the event does, here and at the broker:
         under a steady flow of single events the machine would be full of them, and everything late.
         """
-        pause = self._little_came.pop(node_id, 0.0) + GAP - time.monotonic()
+        pause = self._not_before.pop(node_id, 0.0) - time.monotonic()
         if pause > 0:
             await asyncio.sleep(pause)
 
